@@ -1,0 +1,20 @@
+# Flags that every target shares.
+add_library(warren_flags INTERFACE)
+target_compile_options(warren_flags INTERFACE -Wall -Wextra -Werror -fno-omit-frame-pointer)
+target_include_directories(warren_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(warren_flags INTERFACE WARREN_VERSION="${PROJECT_VERSION}")
+
+if(WARREN_SANITIZE)
+  add_compile_options(-fsanitize=${WARREN_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${WARREN_SANITIZE})
+endif()
+
+find_program(WARREN_CCACHE ccache)
+if(WARREN_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${WARREN_CCACHE})
+endif()
+
+find_program(WARREN_MOLD mold)
+if(WARREN_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
