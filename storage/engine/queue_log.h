@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// One queue's messages on disk: append, read, settle, forget. Part of the engine's door (store.h).
+// Knows nothing of exchanges, consumers or TTL. Bytes: storage/FORMAT.md. Keeps: S1, S2, S5, S7.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "storage/base/block.h"
+#include "storage/base/ids.h"
+#include "storage/base/result.h"
+
+namespace warren::storage {
+
+// What a caller hangs on a commit; opaque to the engine, given back through
+// StoreListener::on_committed.
+struct CommitToken {
+  std::uint64_t a = 0;
+  std::uint64_t b = 0;
+};
+
+enum class Durability : std::uint8_t {
+  durable,  // survives kill -9 and power loss once its commit is reported
+  paged,    // on disk to save memory only; gone after a restart
+};
+
+// Recovered or fresh state of a log: all that is known without reading messages.
+struct LogState {
+  LogId id;
+  Seq head = 1;                  // every seq below is settled
+  Seq next = 1;                  // the first seq that was never assigned
+  std::uint64_t live_count = 0;  // durable messages that are not settled
+  std::uint64_t live_bytes = 0;  // their block sizes
+  Seq delivered_mark = 0;        // every seq above was never delivered (R13)
+};
+
+struct StoredMessage {
+  Seq seq = 0;
+  Durability durability = Durability::durable;
+  BlockRef block;
+};
+
+struct ReadResult {
+  std::vector<StoredMessage> messages;  // ascending seq, live ones only
+  Seq next = 0;                         // everything below is covered: the next read starts here
+  std::uint64_t damaged = 0;  // messages that failed their checksum and were passed over (S7)
+};
+
+// Called on the log's shard. The result is an error only if the disk could not be read.
+using ReadCallback = std::function<void(Result<ReadResult>)>;
+
+// Runs on: its queue's shard. Owned by: ShardStore. Bound: chunk metadata for messages that the
+// queue holds in memory, plus the entries of the commit that is being gathered.
+class QueueLog {
+ public:
+  virtual ~QueueLog() = default;
+
+  virtual LogId id() const = 0;
+
+  // Adds a message to the commit that is being gathered. Seqs ascend over all appends; gaps are
+  // allowed (messages that stay in memory only). `token`, when given, comes back once the message
+  // is committed or settled, whichever is first.
+  virtual void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token) = 0;
+
+  // The message is gone: acknowledged, dropped, dead-lettered. `bytes` is its block's size.
+  // A message settled before its commit was handed over never reaches the disk.
+  // REQUIRES: seq was appended or read, not released or settled since.
+  virtual void settle(Seq seq, std::uint64_t bytes) = 0;
+
+  // Settles all stored messages of [from, to): messages that were released or never read.
+  // `count` and `bytes` describe the durable ones. REQUIRES: from and to are limits given by
+  // on_stored/read/release.
+  virtual void settle_range(Seq from, Seq to, std::uint64_t count, std::uint64_t bytes) = 0;
+
+  // The queue no longer holds [from, to) in memory and will read it again: metadata may be dropped.
+  // REQUIRES: [from, to) was reported by on_stored as one or several whole ranges, none of it
+  // settled or delivered.
+  virtual void release(Seq from, Seq to) = 0;
+
+  // Reads released messages from `from`, at least one chunk if there is one below `to`, about
+  // `bytes_hint` bytes. One read at a time. The callback never runs inside this call.
+  virtual void read(Seq from, Seq to, std::size_t bytes_hint, ReadCallback callback) = 0;
+
+  // May `seq` be delivered now? Yes when a durable mark covers it, or it will ride in the same
+  // commit as the message itself. If not, a mark is requested and StoreListener::on_mark_raised
+  // follows. (R13, B4)
+  virtual bool may_deliver(Seq seq) = 0;
+
+  virtual LogState state() const = 0;
+};
+
+}  // namespace warren::storage
