@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/config/config_options.h"
 
-#include <CLI/CLI.hpp>
-
 namespace warren::config {
 namespace {
 
 constexpr unsigned kThreadsMax = 64;
 constexpr std::uint64_t kMessageSizeLimit = std::uint64_t{512} << 20;
+
+// The texts name the ranges already; without this --help repeats them in CLI11's words.
+CLI::Validator quiet(CLI::Validator validator) {
+  return validator.description("");
+}
+
+template <class T>
+CLI::Validator range(T min, T max) {
+  return quiet(CLI::Range(min, max));
+}
 
 void add_service_options(CLI::App& app, Config& config, RawOptions& raw) {
   app.add_option("--data-dir", config.data_dir,
@@ -26,13 +34,13 @@ void add_service_options(CLI::App& app, Config& config, RawOptions& raw) {
                  "Shard threads, 1 to 64. Default: one per usable core. More threads\n"
                  "serve more queues at once; a single queue always lives on one.")
       ->type_name("N")
-      ->check(CLI::Range(1U, kThreadsMax))
+      ->check(range(1U, kThreadsMax))
       ->capture_default_str();
   app.add_option("--log-level", config.log_level,
                  "What to log on stderr: trace, debug, info, warn or error.\n"
                  "trace writes every frame and costs most of the speed.")
       ->type_name("LEVEL")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
+      ->check(quiet(CLI::IsMember({"trace", "debug", "info", "warn", "error"})))
       ->capture_default_str();
 }
 
@@ -42,34 +50,34 @@ void add_protocol_options(CLI::App& app, Config& config) {
                  "Larger frames cost fewer calls for big bodies and more memory per\n"
                  "connection.")
       ->type_name("BYTES")
-      ->check(CLI::Range(4096U, 16777216U))
+      ->check(range(4096U, 16777216U))
       ->capture_default_str();
   app.add_option("--channel-max", config.channel_max,
                  "Channels per connection offered to clients, 1 to 65535. Bounds what\n"
                  "one connection can make the broker remember.")
       ->type_name("N")
-      ->check(CLI::Range(1, 65535))
+      ->check(range(1, 65535))
       ->capture_default_str();
   app.add_option("--heartbeat", config.heartbeat,
                  "Heartbeat offered to clients, in seconds; 0 turns it off. Shorter\n"
                  "finds dead peers sooner and wakes idle connections more often.")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0, 65535))
+      ->check(range(0, 65535))
       ->capture_default_str();
   app.add_option("--max-message-size", config.max_message_size,
                  "Largest message body accepted, in bytes (or 64KiB, 128MiB...), up to\n"
                  "512MiB. A larger one is refused with 406 on its channel. A body is\n"
                  "held in memory as a whole while it is received.")
       ->type_name("BYTES")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::uint64_t{1024}, kMessageSizeLimit))
+      ->transform(quiet(CLI::AsSizeValue(false)))
+      ->check(range(std::uint64_t{1024}, kMessageSizeLimit))
       ->capture_default_str();
   app.add_option("--handshake-timeout-ms", config.handshake_timeout_ms,
                  "How long a new connection may take to log in, in milliseconds, 100 to\n"
                  "600000. Shorter frees half-open sockets sooner; too short refuses\n"
                  "slow networks.")
       ->type_name("MS")
-      ->check(CLI::Range(100U, 600000U))
+      ->check(range(100U, 600000U))
       ->capture_default_str();
   app.add_option("--compat-product", config.compat_product,
                  "Product name told to clients; some switch their behaviour on it.")
@@ -87,34 +95,34 @@ void add_memory_options(CLI::App& app, Config& config) {
                  "up; beyond it they are paged to disk (never fsynced). More is faster\n"
                  "for deep transient queues.")
       ->type_name("MIB")
-      ->check(CLI::Range(std::uint64_t{16}, std::uint64_t{1} << 20))
+      ->check(range(std::uint64_t{16}, std::uint64_t{1} << 20))
       ->capture_default_str();
   app.add_option("--queue-window-kb", config.queue_window_kb,
                  "Messages that one queue keeps in memory, in KiB, 64 and up. A queue\n"
                  "deeper than this is read ahead from disk: more memory per busy queue\n"
                  "against more reads.")
       ->type_name("KIB")
-      ->check(CLI::Range(std::uint64_t{64}, std::uint64_t{1} << 30))
+      ->check(range(std::uint64_t{64}, std::uint64_t{1} << 30))
       ->capture_default_str();
   app.add_option("--block-cache-mb", config.block_cache_mb,
                  "Cache of the store's blocks, in MiB, 1 and up. More saves reads when\n"
                  "many deep queues are consumed at once.")
       ->type_name("MIB")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 20))
+      ->check(range(std::uint64_t{1}, std::uint64_t{1} << 20))
       ->capture_default_str();
   app.add_option("--write-buffer-mb", config.write_buffer_mb,
                  "Write buffer of the store, in MiB, 4 to 4096. More lets short-lived\n"
                  "messages vanish before they are written twice, and lengthens the log\n"
                  "that a start after a crash has to read.")
       ->type_name("MIB")
-      ->check(CLI::Range(std::uint64_t{4}, std::uint64_t{4096}))
+      ->check(range(std::uint64_t{4}, std::uint64_t{4096}))
       ->capture_default_str();
   app.add_option("--idle-commit-ms", config.idle_commit_ms,
                  "How long acks (and persistent messages nobody waits for) may stay\n"
                  "uncommitted on an idle broker, in milliseconds, 1 to 1000. Longer\n"
                  "saves fsyncs; after a crash more acked messages may come back.")
       ->type_name("MS")
-      ->check(CLI::Range(1U, 1000U))
+      ->check(range(1U, 1000U))
       ->capture_default_str();
 }
 

@@ -5,11 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "server/config/config.h"
+#include <CLI/CLI.hpp>
 
-namespace CLI {
-class App;
-}
+#include "server/config/config.h"
 
 namespace warren::config {
 
