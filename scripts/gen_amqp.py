@@ -205,9 +205,8 @@ constexpr std::string_view reply_code_name(ReplyCode code) {{
 
 def any_method_header(classes):
     methods = [method for _, _, group in classes for method in group]
-    includes = "\n".join(
-        f'#include "server/amqp/gen/{name}.gen.h"' for name in sorted(name for name, _, _ in classes)
-    )
+    names = sorted(name for name, _, _ in classes)
+    includes = "\n".join(f'#include "server/amqp/gen/{name}.gen.h"' for name in names)
     variant = ",\n".join(f"    {method.struct}" for method in methods)
     return f"""{HEAD}// Any method, and what can be said of one by its ids.
 #pragma once

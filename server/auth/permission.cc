@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/auth/permission.h"
+
+#include <utility>
+
+#include <re2/re2.h>
+
+#include "storage/base/units.h"
+
+namespace warren::auth {
+namespace {
+
+constexpr std::size_t kPatternBytesMax = 4_KiB;
+constexpr std::int64_t kPatternMemoryMax = 1_MiB;
+
+// nullptr when it does not compile.
+std::unique_ptr<re2::RE2> compile(const std::string& expression) {
+  if (expression.size() > kPatternBytesMax) return nullptr;
+  RE2::Options options(RE2::Latin1);  // bytes: a name need not be UTF-8
+  options.set_log_errors(false);
+  options.set_max_mem(kPatternMemoryMax);
+  options.set_never_capture(true);
+  auto compiled = std::make_unique<RE2>(expression, options);
+  return compiled->ok() ? std::move(compiled) : nullptr;
+}
+
+}  // namespace
+
+Pattern::Pattern(const std::string& expression) : everything_(expression == ".*") {
+  if (!everything_ && !expression.empty()) compiled_ = compile(expression);
+}
+
+Pattern::~Pattern() = default;
+Pattern::Pattern(Pattern&&) noexcept = default;
+Pattern& Pattern::operator=(Pattern&&) noexcept = default;
+
+bool Pattern::matches(std::string_view name) const {
+  if (everything_) return true;
+  if (compiled_ == nullptr) return false;
+  return RE2::PartialMatch(re2::StringPiece(name.data(), name.size()), *compiled_);
+}
+
+bool valid_pattern(const std::string& expression) {
+  return expression.empty() || compile(expression) != nullptr;
+}
+
+Permission::Permission(storage::PermissionDefinition definition)
+    : definition_(std::move(definition)),
+      configure_(definition_.configure),
+      write_(definition_.write),
+      read_(definition_.read) {}
+
+bool Permission::allows(Operation operation, std::string_view name) const {
+  switch (operation) {
+    case Operation::configure:
+      return configure_.matches(name);
+    case Operation::write:
+      return write_.matches(name);
+    case Operation::read:
+      return read_.matches(name);
+  }
+  return false;
+}
+
+}  // namespace warren::auth
