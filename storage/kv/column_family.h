@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The column families by name. Their order is never load-bearing: on disk they go by name.
+// Keys and values: storage/FORMAT.md.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace warren::storage {
+
+enum class Family : std::uint8_t {
+  meta,         // the store about itself (RocksDB's `default`)
+  definitions,  // vhosts, users, exchanges, queues, bindings
+  queue_log,    // chunks of messages: written once, deleted once
+  queue_acks,   // settled entries of chunks that are not wholly settled
+  queue_state,  // one small checkpoint per log
+  spill,        // transient messages paged out: never synced, emptied at open
+};
+
+inline constexpr std::size_t kFamilyCount = 6;
+
+inline constexpr std::array<std::string_view, kFamilyCount> kFamilyNames = {
+    "default", "definitions", "queue_log", "queue_acks", "queue_state", "spill"};
+
+constexpr std::size_t family_index(Family family) {
+  return static_cast<std::size_t>(family);
+}
+
+}  // namespace warren::storage

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/kv/rocks_events.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace warren::storage {
+namespace {
+
+Errc code_of(const rocksdb::Status& status) {
+  if (status.IsCorruption()) return Errc::corruption;
+  if (status.IsNoSpace()) return Errc::no_space;
+  if (status.IsNotFound()) return Errc::not_found;
+  if (status.IsInvalidArgument()) return Errc::invalid_argument;
+  if (status.IsShutdownInProgress()) return Errc::shutting_down;
+  return Errc::io_error;
+}
+
+std::string_view reason_text(rocksdb::BackgroundErrorReason reason) {
+  using Reason = rocksdb::BackgroundErrorReason;
+  switch (reason) {
+    case Reason::kFlush:
+    case Reason::kFlushNoWAL:
+      return "flush in the background";
+    case Reason::kCompaction:
+      return "compaction in the background";
+    case Reason::kWriteCallback:
+      return "write callback";
+    case Reason::kMemTable:
+      return "insert into memory";
+    case Reason::kManifestWrite:
+    case Reason::kManifestWriteNoWAL:
+      return "write of the manifest";
+  }
+  return "work in the background";
+}
+
+}  // namespace
+
+Error to_error(const rocksdb::Status& status, std::string_view doing) {
+  return Error{code_of(status), fmt::format("{}: {}", doing, status.ToString())};
+}
+
+Status to_status(const rocksdb::Status& status, std::string_view doing) {
+  if (status.ok()) return {};
+  return to_error(status, doing);
+}
+
+void RocksEvents::set_handler(std::function<void(const Error&)> handler) {
+  const std::lock_guard lock(mutex_);
+  handler_ = std::move(handler);
+}
+
+void RocksEvents::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                                    rocksdb::Status* status) {
+  const std::lock_guard lock(mutex_);
+  if (handler_) handler_(to_error(*status, reason_text(reason)));
+}
+
+}  // namespace warren::storage

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/kv/rocks_store.h"
+
+#include <array>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include "storage/base/assert.h"
+#include "storage/kv/rocks_events.h"
+#include "storage/kv/rocks_options.h"
+
+namespace warren::storage {
+namespace {
+
+rocksdb::Slice slice(Bytes bytes) {
+  return rocksdb::Slice(bytes.data(), bytes.size());
+}
+Bytes view(const rocksdb::Slice& slice) {
+  return Bytes(slice.data(), slice.size());
+}
+
+using Handles = std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount>;
+
+class RocksCursor final : public KvCursor {
+ public:
+  RocksCursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, Bytes from, Bytes to)
+      : to_(to), bound_(slice(to_)) {
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &bound_;
+    options.fill_cache = false;  // a queue reads a chunk once
+    options.verify_checksums = true;
+    iterator_.reset(db.NewIterator(options, family));
+    iterator_->Seek(slice(from));
+  }
+
+  bool valid() const override { return iterator_->Valid(); }
+  Bytes key() const override { return view(iterator_->key()); }
+  Bytes value() const override { return view(iterator_->value()); }
+  void next() override { iterator_->Next(); }
+  Status status() const override { return to_status(iterator_->status(), "reading the store"); }
+
+ private:
+  std::string to_;
+  rocksdb::Slice bound_;  // into to_; the iterator points to it
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+class RocksStore final : public KvStore {
+ public:
+  RocksStore(rocksdb::DB* db, Handles handles, std::shared_ptr<RocksEvents> events,
+             rocksdb::ColumnFamilyOptions spill_options)
+      : db_(db),
+        handles_(handles),
+        events_(std::move(events)),
+        spill_options_(std::move(spill_options)) {}
+
+  ~RocksStore() override {
+    if (db_ != nullptr) static_cast<void>(close());
+  }
+
+  Result<std::optional<std::string>> get(Family family, Bytes key) override;
+  std::unique_ptr<KvCursor> scan(Family family, Bytes from, Bytes to) override {
+    return std::make_unique<RocksCursor>(*db_, handle(family), from, to);
+  }
+  using KvStore::commit;
+  Status commit(std::span<const KvBatch* const> batches, WriteMode mode) override;
+  Status clear(Family family) override;
+  void on_background_error(std::function<void(const Error&)> handler) override {
+    events_->set_handler(std::move(handler));
+  }
+  Status close() override;
+
+ private:
+  rocksdb::ColumnFamilyHandle* handle(Family family) const {
+    return handles_[family_index(family)];
+  }
+  rocksdb::Status add(const KvOp& op);
+
+  std::unique_ptr<rocksdb::DB> db_;
+  Handles handles_;
+  std::shared_ptr<RocksEvents> events_;  // shared with RocksDB, which keeps its listeners so
+  rocksdb::ColumnFamilyOptions spill_options_;
+  rocksdb::WriteBatch batch_;  // kept for its memory
+};
+
+Result<std::optional<std::string>> RocksStore::get(Family family, Bytes key) {
+  std::string value;
+  const rocksdb::Status status =
+      db_->Get(rocksdb::ReadOptions(), handle(family), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return to_error(status, "reading the store");
+  return std::optional<std::string>(std::move(value));
+}
+
+rocksdb::Status RocksStore::add(const KvOp& op) {
+  switch (op.kind) {
+    case KvOp::Kind::put:
+      return batch_.Put(handle(op.family), op.key, op.value);
+    case KvOp::Kind::erase:
+      return batch_.Delete(handle(op.family), op.key);
+    case KvOp::Kind::erase_once:
+      return batch_.SingleDelete(handle(op.family), op.key);
+    case KvOp::Kind::erase_range:
+      return batch_.DeleteRange(handle(op.family), op.key, op.value);
+  }
+  return rocksdb::Status::InvalidArgument();
+}
+
+Status RocksStore::commit(std::span<const KvBatch* const> batches, WriteMode mode) {
+  batch_.Clear();
+  for (const KvBatch* batch : batches) {
+    for (const KvOp& op : batch->ops()) {
+      if (const rocksdb::Status status = add(op); !status.ok()) {
+        return to_error(status, "building a commit");
+      }
+    }
+  }
+  rocksdb::WriteOptions options;
+  options.sync = mode == WriteMode::synced;
+  options.disableWAL = mode == WriteMode::unlogged;
+  options.protection_bytes_per_key = 8;
+  const rocksdb::Status status = db_->Write(options, &batch_);
+  // One enormous commit must not pin its memory for ever.
+  constexpr std::size_t kKeepBytes = std::size_t{8} << 20;
+  if (batch_.GetDataSize() > kKeepBytes) batch_ = rocksdb::WriteBatch();
+  return to_status(status, "committing");
+}
+
+Status RocksStore::clear(Family family) {
+  WARREN_ASSERT(family == Family::spill);
+  rocksdb::ColumnFamilyHandle*& old = handles_[family_index(family)];
+  WARREN_CHECK(to_status(db_->DropColumnFamily(old), "dropping the spilled messages"));
+  WARREN_CHECK(to_status(db_->DestroyColumnFamilyHandle(old), "dropping the spilled messages"));
+  old = nullptr;
+  const std::string name(kFamilyNames[family_index(family)]);
+  return to_status(db_->CreateColumnFamily(spill_options_, name, &old), "making room to spill");
+}
+
+Status RocksStore::close() {
+  events_->set_handler({});
+  for (rocksdb::ColumnFamilyHandle* const handle : handles_) {
+    if (handle != nullptr) static_cast<void>(db_->DestroyColumnFamilyHandle(handle));
+  }
+  const rocksdb::Status status = db_->Close();
+  db_.reset();
+  return to_status(status, "closing the store");
+}
+
+Result<std::unique_ptr<KvStore>> open_unguarded(const std::string& path,
+                                                const RocksSettings& settings) {
+  const auto cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
+  const auto events = std::make_shared<RocksEvents>();
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (std::size_t i = 0; i < kFamilyCount; ++i) {
+    families.emplace_back(std::string(kFamilyNames[i]),
+                          rocks_family_options(static_cast<Family>(i), settings, cache));
+  }
+  const rocksdb::ColumnFamilyOptions spill_options = families[family_index(Family::spill)].options;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(rocks_db_options(settings, events), path, families, &handles, &db);
+  if (!status.ok()) return to_error(status, fmt::format("opening '{}'", path));
+  Handles by_family{};
+  for (std::size_t i = 0; i < kFamilyCount; ++i) by_family[i] = handles[i];
+  return std::unique_ptr<KvStore>(
+      std::make_unique<RocksStore>(db, by_family, events, spill_options));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KvStore>> open_rocks_store(const std::string& path,
+                                                  const RocksSettings& settings) {
+  try {
+    return open_unguarded(path, settings);
+  } catch (const std::exception& error) {
+    return Error{Errc::io_error, fmt::format("opening '{}': {}", path, error.what())};
+  }
+}
+
+}  // namespace warren::storage

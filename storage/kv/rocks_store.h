@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The KvStore on RocksDB. No RocksDB type leaves this folder, and no exception.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "storage/kv/kv_store.h"
+
+namespace warren::storage {
+
+struct RocksSettings {
+  std::size_t block_cache_bytes = std::size_t{32} << 20;
+  std::size_t write_buffer_bytes = std::size_t{32} << 20;  // memtables, and WAL replayed at open
+};
+
+// Creates the database when `path` holds none.
+Result<std::unique_ptr<KvStore>> open_rocks_store(const std::string& path,
+                                                  const RocksSettings& settings);
+
+}  // namespace warren::storage

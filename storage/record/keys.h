@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every key of the store. Byte order equals logical order, and decode(encode(key)) == key (S11).
+// Layouts: storage/FORMAT.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "storage/base/bytes.h"
+#include "storage/base/ids.h"
+#include "storage/record/definitions.h"
+
+namespace warren::storage {
+
+// queue_log, queue_acks and spill: a chunk is named by its log and the seq of its first entry.
+struct ChunkKey {
+  LogId log;
+  Seq base = 0;
+  friend auto operator<=>(const ChunkKey&, const ChunkKey&) = default;
+};
+
+std::string encode_chunk_key(const ChunkKey& key);
+std::optional<ChunkKey> decode_chunk_key(Bytes bytes);
+
+// queue_state: one record per log.
+std::string encode_log_key(LogId log);
+std::optional<LogId> decode_log_key(Bytes bytes);
+
+// First byte of a definition key. Never renumber: it is on disk. The order is the order in which
+// recovery meets them, so that what is referred to comes first.
+enum class DefinitionKind : std::uint8_t {
+  vhost = 1,
+  user = 2,
+  permission = 3,
+  exchange = 4,
+  queue = 5,
+  binding = 6,
+};
+
+// definitions: kind, then the names that make the identity, in the order of the structs.
+std::string encode_definition_key(const Definition& definition);
+
+// The single key of the column family `default`.
+inline constexpr Bytes kStoreMetaKey = "store";
+
+// Appends `part` so that order is kept and no part is a prefix of another: 0x00 becomes 0x00 0xFF,
+// the end is 0x00 0x01.
+void append_key_part(std::string& key, Bytes part);
+// Takes one part off the front of `key`. Empty when it is malformed.
+std::optional<std::string> take_key_part(Bytes& key);
+
+}  // namespace warren::storage
