@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/engine/log_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+#include "storage/record/chunk_reader.h"
+#include "storage/record/keys.h"
+
+namespace warren::storage {
+namespace {
+
+class LogReader {
+ public:
+  LogReader(KvStore& store, const ReadRequest& request) : store_(store), request_(request) {}
+
+  Result<ReadOutcome> run();
+
+ private:
+  struct Source {
+    std::unique_ptr<KvCursor> cursor;
+    Durability durability = Durability::durable;
+    Seq base() const;
+  };
+
+  void open(Family family, Durability durability);
+  // The source whose next chunk starts first; null when all are at their end.
+  Source* lowest();
+  Status load(Source& source);
+  void take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored, Durability durability);
+  void count_damage(Bytes value, Seq base, const AckSet* acks, const Error& error);
+
+  KvStore& store_;
+  const ReadRequest request_;
+  std::vector<Source> sources_;
+  ReadOutcome out_;
+  Seq covered_ = 0;  // everything below is covered, in all sources
+  std::size_t bytes_ = 0;
+};
+
+Seq LogReader::Source::base() const {
+  const auto key = decode_chunk_key(cursor->key());
+  WARREN_ASSERT(key.has_value());
+  return key->base;
+}
+
+void LogReader::open(Family family, Durability durability) {
+  sources_.push_back(Source{store_.scan(family, encode_chunk_key({request_.log, request_.from}),
+                                        encode_chunk_key({request_.log, request_.to})),
+                            durability});
+}
+
+LogReader::Source* LogReader::lowest() {
+  Source* best = nullptr;
+  for (Source& source : sources_) {
+    if (!source.cursor->valid()) continue;
+    if (best == nullptr || source.base() < best->base()) best = &source;
+  }
+  return best;
+}
+
+Result<ReadOutcome> LogReader::run() {
+  covered_ = request_.from;
+  open(Family::queue_log, Durability::durable);
+  if (request_.spilled) open(Family::spill, Durability::paged);
+  Source* source = lowest();
+  for (; source != nullptr; source = lowest()) {
+    // Stop between chunks that do not overlap, never within ones that do.
+    const bool enough = bytes_ >= std::max<std::size_t>(request_.bytes_hint, 1);
+    if (enough && source->base() >= covered_) break;
+    WARREN_CHECK(load(*source));
+    source->cursor->next();
+  }
+  Status failure;
+  for (const Source& each : sources_) {
+    if (!each.cursor->valid() && !each.cursor->status().ok()) failure = each.cursor->status();
+  }
+  if (!failure.ok()) {
+    // What was read is good; the next read starts at the trouble and reports it.
+    if (out_.messages.empty()) return failure.error();
+    out_.next = covered_;
+  } else {
+    out_.next = source != nullptr ? source->base() : request_.to;
+  }
+  std::ranges::sort(out_.messages, {}, &StoredMessage::seq);
+  return std::move(out_);
+}
+
+Status LogReader::load(Source& source) {
+  const Seq base = source.base();
+  const Bytes value = source.cursor->value();
+  bytes_ += value.size();
+  covered_ = std::max(covered_, base + 1);
+
+  AckSet acks;
+  bool acks_stored = false;
+  if (source.durability == Durability::durable) {
+    WARREN_TRY(const auto stored,
+               store_.get(Family::queue_acks, encode_chunk_key({request_.log, base})));
+    if (stored.has_value()) {
+      acks_stored = true;
+      auto decoded = AckSet::decode(*stored);
+      if (decoded.ok()) {
+        acks = decoded.take();
+      } else {
+        out_.acks_damaged = true;
+        WLOG(error, "settled set damaged, its messages come again log={} chunk={} error=\"{}\"",
+             request_.log.value, base, decoded.error().text);
+      }
+    }
+  }
+
+  auto opened = ChunkReader::open(value);
+  if (opened.ok() && (opened->log() != request_.log || opened->first() != base)) {
+    opened = Error{Errc::corruption, "chunk is under a wrong key"};
+  }
+  if (!opened.ok()) {
+    count_damage(value, base, acks.count() > 0 ? &acks : nullptr, opened.error());
+    return {};
+  }
+  if (acks.count() != opened->count()) {
+    if (acks.count() != 0) out_.acks_damaged = true;
+    acks = AckSet(opened->count());
+  }
+  WARREN_ASSERT(opened->last() < request_.to);
+  covered_ = std::max(covered_, opened->last() + 1);
+  take_entries(*opened, std::move(acks), acks_stored, source.durability);
+  return {};
+}
+
+void LogReader::take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored,
+                             Durability durability) {
+  if (acks.all()) return;
+  std::vector<ChunkEntry> entries;
+  entries.reserve(chunk.count());
+  for (std::uint32_t i = 0; i < chunk.count(); ++i) {
+    entries.push_back(chunk.entry(i));
+    if (acks.test(i)) continue;
+    out_.messages.push_back(
+        StoredMessage{entries.back().seq, durability, Block::copy_of(entries.back().block)});
+  }
+  ReadOutcome::Chunk loaded{make_chunk_meta(entries), durability};
+  loaded.meta.acks = std::move(acks);
+  loaded.meta.acks_stored = acks_stored;
+  out_.chunks.push_back(std::move(loaded));
+}
+
+void LogReader::count_damage(Bytes value, Seq base, const AckSet* acks, const Error& error) {
+  const std::uint64_t entries = damaged_entry_count(value);
+  const std::uint64_t settled = acks != nullptr ? acks->settled() : 0;
+  const std::uint64_t lost = entries > settled ? entries - settled : 1;
+  out_.damaged += lost;
+  out_.damaged_bytes += value.size();
+  WLOG(error, "chunk damaged, not delivered log={} chunk={} bytes={} messages={} error=\"{}\"",
+       request_.log.value, base, value.size(), lost, error.text);
+}
+
+}  // namespace
+
+Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request) {
+  return LogReader(store, request).run();
+}
+
+}  // namespace warren::storage

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a stretch of one log from the store: chunks, checked, with what is settled in them left
+// out. Blocking; runs on a reader thread. Keeps: S7.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "storage/base/ids.h"
+#include "storage/base/result.h"
+#include "storage/engine/chunk_table.h"
+#include "storage/engine/queue_log.h"
+#include "storage/kv/kv_store.h"
+
+namespace warren::storage {
+
+struct ReadRequest {
+  LogId log;
+  Seq from = 0;
+  Seq to = 0;
+  std::size_t bytes_hint = 0;
+  bool spilled = false;  // the log has messages in `spill`, too
+};
+
+struct ReadOutcome {
+  struct Chunk {
+    ChunkMeta meta;
+    Durability durability = Durability::durable;
+  };
+  std::vector<StoredMessage> messages;  // ascending
+  std::vector<Chunk> chunks;            // the ones that hold `messages`
+  Seq next = 0;
+  // Live messages in chunks that fail their checksum, as far as can be told.
+  std::uint64_t damaged = 0;
+  std::uint64_t damaged_bytes = 0;
+  bool acks_damaged = false;  // settled messages may be among `messages`
+};
+
+Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request);
+
+}  // namespace warren::storage

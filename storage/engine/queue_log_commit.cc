@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a log puts into a commit, and what it learns when the commit is durable.
+#include <algorithm>
+
+#include "storage/base/assert.h"
+#include "storage/engine/queue_log_impl.h"
+#include "storage/record/keys.h"
+
+namespace warren::storage {
+
+void QueueLogImpl::hand_over(HandOver& out) {
+  LogCommit commit;
+  commit.log = id_;
+  // Deletions first: what is added below is never among them.
+  hand_over_settled(out);
+  hand_over_open(out, commit);
+  hand_over_state(out, commit);
+  touched_ = false;
+  if (commit.last != 0 || commit.mark != 0) out.logs.push_back(commit);
+}
+
+void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
+  if (open_live_ == 0) return;
+  struct Part {
+    std::vector<ChunkEntry> entries;
+    std::size_t bytes = 0;
+  };
+  Part parts[2];  // by Durability
+  for (OpenEntry& entry : open_) {
+    if (entry.block == nullptr) continue;
+    Part& part = parts[static_cast<std::size_t>(entry.durability)];
+    const std::size_t block_bytes = entry.block->size();
+    const std::size_t bytes = block_bytes + kChunkIndexEntryBytes;
+    const bool full =
+        !part.entries.empty() && (part.bytes + bytes > chunk_bytes_max_ ||
+                                  entry.seq - part.entries.front().seq > kChunkSpanMax);
+    if (full) {
+      add_chunk(out, part.entries, entry.durability);
+      part.entries.clear();
+      part.bytes = 0;
+    }
+    part.entries.push_back(ChunkEntry{entry.seq, entry.block->bytes()});
+    part.bytes += bytes;
+    out.appended_bytes += block_bytes;
+    gathering_.open_bytes -= block_bytes;
+    if (entry.has_token) {
+      --gathering_.tokens_waiting;
+      out.tokens.push_back(entry.token);
+    }
+    if (commit.first == 0) commit.first = entry.seq;
+    commit.last = entry.seq;
+  }
+  for (const Durability durability : {Durability::durable, Durability::paged}) {
+    Part& part = parts[static_cast<std::size_t>(durability)];
+    if (!part.entries.empty()) add_chunk(out, part.entries, durability);
+  }
+  WARREN_INVARIANT(S2, commit.first > handed_over_ && commit.last < next_);
+  handed_over_ = commit.last;
+  live_count_ += open_durable_count_;
+  live_bytes_ += open_durable_bytes_;
+  state_dirty_ = state_dirty_ || open_durable_count_ > 0;
+  open_durable_count_ = 0;
+  open_durable_bytes_ = 0;
+  open_.clear();
+  open_live_ = 0;
+  open_hint_ = 0;
+}
+
+void QueueLogImpl::add_chunk(HandOver& out, const std::vector<ChunkEntry>& entries,
+                             Durability durability) {
+  ChunkMeta meta = make_chunk_meta(entries);
+  std::string key = encode_chunk_key({id_, meta.base});
+  std::string value = encode_chunk(id_, entries);
+  if (durability == Durability::durable) {
+    WARREN_INVARIANT(S1, meta.base > handed_over_durable_);
+    handed_over_durable_ = meta.last;
+    stored_ = true;
+    out.batch.put(Family::queue_log, std::move(key), std::move(value));
+    durable_chunks_.insert(std::move(meta));
+  } else {
+    spilled_ = true;
+    out.spill.put(Family::spill, std::move(key), std::move(value));
+    paged_chunks_.insert(std::move(meta));
+  }
+}
+
+void QueueLogImpl::hand_over_settled(HandOver& out) {
+  for (const Seq base : dirty_) {
+    ChunkMeta* const chunk = durable_chunks_.at_base(base);
+    if (chunk == nullptr) continue;  // all of it is settled by now: it is in dead_
+    chunk->dirty = false;
+    chunk->acks_stored = true;
+    acks_stored_ = true;
+    out.batch.put(Family::queue_acks, encode_chunk_key({id_, base}), chunk->acks.encode());
+  }
+  dirty_.clear();
+  for (const auto& [base, has_acks] : dead_) {
+    out.batch.erase_once(Family::queue_log, encode_chunk_key({id_, base}));
+    if (has_acks) out.batch.erase(Family::queue_acks, encode_chunk_key({id_, base}));
+  }
+  dead_.clear();
+  for (const Seq base : dead_paged_) {
+    out.spill.erase_once(Family::spill, encode_chunk_key({id_, base}));
+  }
+  dead_paged_.clear();
+  for (const auto& [from, to] : dead_ranges_) {
+    std::string first = encode_chunk_key({id_, from});
+    std::string end = encode_chunk_key({id_, to});
+    if (acks_stored_) out.batch.erase_range(Family::queue_acks, first, end);
+    if (spilled_) out.spill.erase_range(Family::spill, first, end);
+    if (stored_) out.batch.erase_range(Family::queue_log, std::move(first), std::move(end));
+  }
+  dead_ranges_.clear();
+}
+
+LogStateRecord QueueLogImpl::record(Seq mark) const {
+  LogStateRecord record;
+  record.head = head();
+  record.next = next_;
+  record.live_count = live_count_;
+  record.live_bytes = live_bytes_;
+  record.delivered_mark = mark;
+  return record;
+}
+
+void QueueLogImpl::hand_over_state(HandOver& out, LogCommit& commit) {
+  if (!state_dirty_) return;
+  state_dirty_ = false;
+  // A log whose durable messages were all settled in the open list has nothing to remember.
+  if (!stored_) return;
+  commit.mark = mark_.hand_over(handed_over_durable_);
+  WARREN_INVARIANT(S14, commit.mark >= mark_.exact());
+  const LogStateRecord state = record(commit.mark);
+  if (state.head == state.next && damaged_) {
+    live_count_ = 0;
+    live_bytes_ = 0;
+  }
+  WARREN_INVARIANT(S15, state.head < state.next || (live_count_ == 0 && live_bytes_ == 0));
+  out.batch.put(Family::queue_state, encode_log_key(id_), encode_log_state(record(commit.mark)));
+}
+
+QueueLogImpl::Committed QueueLogImpl::committed(const LogCommit& commit) {
+  Committed news;
+  if (commit.last != 0) {
+    WARREN_INVARIANT(S2, commit.last > durable_ && commit.last <= handed_over_);
+    durable_ = commit.last;
+    news.stored = durable_chunks_.any_live(commit.first, commit.last) ||
+                  paged_chunks_.any_live(commit.first, commit.last);
+  }
+  if (commit.mark != 0) {
+    mark_.committed(commit.mark);
+    if (refused_ != 0 && mark_.covers(refused_)) {
+      refused_ = 0;
+      news.mark_raised = true;
+    }
+  }
+  return news;
+}
+
+void QueueLogImpl::drop(KvBatch& batch, KvBatch& spill) {
+  for (OpenEntry& entry : open_) {
+    if (entry.block != nullptr) forget_open(entry);
+  }
+  const std::string first = encode_chunk_key({id_, 0});
+  const std::string end = encode_chunk_key({LogId(id_.value + 1), 0});
+  if (spilled_) spill.erase_range(Family::spill, first, end);
+  if (!stored_) return;
+  // An empty log has no chunks: do not burden the store with a range deletion.
+  if (live_count_ > 0 || !dead_.empty() || !dead_ranges_.empty() || damaged_) {
+    batch.erase_range(Family::queue_log, first, end);
+    if (acks_stored_) batch.erase_range(Family::queue_acks, first, end);
+  }
+  batch.erase(Family::queue_state, encode_log_key(id_));
+}
+
+void QueueLogImpl::write_final_state(KvBatch& batch) {
+  if (!stored_ || mark_.exact() == mark_.handed_over()) return;
+  batch.put(Family::queue_state, encode_log_key(id_), encode_log_state(record(mark_.exact())));
+}
+
+}  // namespace warren::storage

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The queue's side of a log. Committing and reading: queue_log_commit.cc, queue_log_read.cc.
+#include "storage/engine/queue_log_impl.h"
+
+#include <algorithm>
+
+#include "storage/base/assert.h"
+
+namespace warren::storage {
+
+QueueLogImpl::QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, Gathering& gathering,
+                           ReadStarter& reader)
+    : id_(state.id),
+      chunk_bytes_max_(chunk_bytes_max),
+      gathering_(gathering),
+      reader_(reader),
+      next_(state.next),
+      handed_over_(state.next - 1),
+      handed_over_durable_(state.next - 1),
+      durable_(state.next - 1),
+      live_count_(state.live_count),
+      live_bytes_(state.live_bytes),
+      mark_(state.delivered_mark) {
+  WARREN_ASSERT(state.id.value != 0);
+  WARREN_ASSERT(state.head >= 1 && state.head <= state.next);
+  stored_ = state.next > 1;
+  acks_stored_ = stored_;
+  if (state.live_count > 0) keep_unread(state.head, state.next);
+}
+
+void QueueLogImpl::touch() {
+  if (touched_) return;
+  touched_ = true;
+  gathering_.touched.push_back(this);
+}
+
+void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability,
+                          const CommitToken* token) {
+  WARREN_INVARIANT(S1, seq >= next_);
+  WARREN_ASSERT(block != nullptr);
+  next_ = seq + 1;
+  const std::size_t bytes = block->size();
+  gathering_.open_bytes += bytes;
+  gathering_.uncommitted_bytes += bytes;
+  if (durability == Durability::durable) {
+    ++open_durable_count_;
+    open_durable_bytes_ += bytes;
+  }
+  OpenEntry& entry = open_.emplace_back();
+  entry.seq = seq;
+  entry.block = std::move(block);
+  entry.durability = durability;
+  if (token != nullptr) {
+    entry.token = *token;
+    entry.has_token = true;
+    ++gathering_.tokens_waiting;
+  }
+  ++open_live_;
+  touch();
+}
+
+void QueueLogImpl::forget_open(OpenEntry& entry) {
+  const std::size_t bytes = entry.block->size();
+  gathering_.open_bytes -= bytes;
+  gathering_.uncommitted_bytes -= bytes;
+  if (entry.durability == Durability::durable) {
+    --open_durable_count_;
+    open_durable_bytes_ -= bytes;
+  }
+  if (entry.has_token) {
+    --gathering_.tokens_waiting;
+    gathering_.ready.push_back(entry.token);
+  }
+  entry.block.reset();
+  --open_live_;
+}
+
+bool QueueLogImpl::settle_open(Seq seq, std::uint64_t bytes) {
+  if (open_.empty() || seq < open_.front().seq) return false;
+  // In order, the next one is right behind the last hit.
+  std::size_t at = open_hint_;
+  if (at >= open_.size() || open_[at].seq != seq) {
+    const auto found = std::ranges::lower_bound(open_, seq, {}, &OpenEntry::seq);
+    if (found == open_.end() || found->seq != seq) return false;
+    at = static_cast<std::size_t>(found - open_.begin());
+  }
+  OpenEntry& entry = open_[at];
+  WARREN_ASSERT(entry.block != nullptr);
+  WARREN_ASSERT(entry.block->size() == bytes);
+  forget_open(entry);
+  open_hint_ = at + 1;
+  if (open_live_ == 0) {
+    open_.clear();
+    open_hint_ = 0;
+  }
+  return true;
+}
+
+void QueueLogImpl::settle(Seq seq, std::uint64_t bytes) {
+  if (settle_open(seq, bytes)) return;
+  if (const ChunkTable::Found found = durable_chunks_.find(seq); found.chunk != nullptr) {
+    settle_durable(found, bytes);
+    return;
+  }
+  const ChunkTable::Found found = paged_chunks_.find(seq);
+  WARREN_ASSERT(found.chunk != nullptr);
+  settle_paged(found);
+}
+
+void QueueLogImpl::settle_durable(ChunkTable::Found found, std::uint64_t bytes) {
+  ChunkMeta& chunk = *found.chunk;
+  const bool newly = chunk.acks.set(found.index);
+  WARREN_ASSERT(newly);
+  if (damaged_) {
+    live_count_ -= std::min<std::uint64_t>(live_count_, 1);
+    live_bytes_ -= std::min(live_bytes_, bytes);
+  } else {
+    WARREN_INVARIANT(S15, live_count_ >= 1 && live_bytes_ >= bytes);
+    live_count_ -= 1;
+    live_bytes_ -= bytes;
+  }
+  state_dirty_ = true;
+  touch();
+  if (!chunk.live()) {
+    dead_.emplace_back(chunk.base, chunk.acks_stored);
+    durable_chunks_.bury(chunk);
+  } else if (!chunk.dirty) {
+    chunk.dirty = true;
+    dirty_.push_back(chunk.base);
+  }
+}
+
+void QueueLogImpl::settle_paged(ChunkTable::Found found) {
+  ChunkMeta& chunk = *found.chunk;
+  const bool newly = chunk.acks.set(found.index);
+  WARREN_ASSERT(newly);
+  if (chunk.live()) return;  // nothing on disk needs to know: it is never read back
+  dead_paged_.push_back(chunk.base);
+  paged_chunks_.bury(chunk);
+  touch();
+}
+
+void QueueLogImpl::settle_range(Seq from, Seq to, std::uint64_t count, std::uint64_t bytes) {
+  if (from >= to) return;
+  WARREN_ASSERT(to <= next_ && (open_.empty() || open_.front().seq >= to));
+  WARREN_ASSERT(!durable_chunks_.any_live(from, to - 1));
+  WARREN_ASSERT(!paged_chunks_.any_live(from, to - 1));
+  if (damaged_) {
+    live_count_ -= std::min(live_count_, count);
+    live_bytes_ -= std::min(live_bytes_, bytes);
+  } else {
+    WARREN_INVARIANT(S15, live_count_ >= count && live_bytes_ >= bytes);
+    live_count_ -= count;
+    live_bytes_ -= bytes;
+  }
+  if (read_.has_value() && from < read_->to && to > read_->from) {
+    read_->settled.emplace_back(from, to);
+  }
+  if (unread_from_ < unread_to_) {
+    if (from <= unread_from_) unread_from_ = std::max(unread_from_, to);
+    if (to >= unread_to_) unread_to_ = std::min(unread_to_, from);
+  }
+  if (count == 0 && !damaged_ && !spilled_) return;
+  dead_ranges_.emplace_back(from, to);
+  state_dirty_ = state_dirty_ || count > 0;
+  touch();
+}
+
+void QueueLogImpl::release(Seq from, Seq to) {
+  if (from >= to) return;
+  WARREN_ASSERT(to <= next_ && (open_.empty() || open_.front().seq >= to));
+  WARREN_ASSERT(to <= durable_ + 1 || !durable_chunks_.any_live(durable_ + 1, to - 1));
+  durable_chunks_.release(from, to);
+  paged_chunks_.release(from, to);
+  keep_unread(from, to);
+}
+
+void QueueLogImpl::keep_unread(Seq from, Seq to) {
+  if (unread_from_ >= unread_to_) {
+    unread_from_ = from;
+    unread_to_ = to;
+    return;
+  }
+  unread_from_ = std::min(unread_from_, from);
+  unread_to_ = std::max(unread_to_, to);
+}
+
+bool QueueLogImpl::may_deliver(Seq seq) {
+  const bool rides_along = seq > handed_over_durable_;
+  if (!mark_.covers(seq) && !rides_along && durable_chunks_.find(seq).chunk != nullptr) {
+    refused_ = std::max(refused_, seq);
+    mark_.request(seq);
+    gathering_.mark_wanted = true;
+    state_dirty_ = true;
+    touch();
+    return false;
+  }
+  mark_.delivered(seq);
+  if (mark_.wants_more(handed_over_durable_) && durable_chunks_.any_live(seq, seq)) {
+    mark_.request(seq);
+    gathering_.mark_wanted = true;
+    state_dirty_ = true;
+    touch();
+  }
+  return true;
+}
+
+Seq QueueLogImpl::head() const {
+  Seq head = open_live_ > 0 ? open_.front().seq : next_;
+  if (unread_from_ < unread_to_) head = std::min(head, unread_from_);
+  if (const auto base = durable_chunks_.first_base(); base.has_value()) {
+    head = std::min(head, *base);
+  }
+  if (const auto base = paged_chunks_.first_base(); base.has_value()) head = std::min(head, *base);
+  return head;
+}
+
+LogState QueueLogImpl::state() const {
+  LogState state;
+  state.id = id_;
+  state.head = head();
+  state.next = next_;
+  state.live_count = live_count_ + open_durable_count_;
+  state.live_bytes = live_bytes_ + open_durable_bytes_;
+  state.delivered_mark = std::max(mark_.durable(), mark_.exact());
+  return state;
+}
+
+}  // namespace warren::storage

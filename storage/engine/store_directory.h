@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data directory around the database: a marker that says it is ours, and a lock that says it is
+// in use. Layout: storage/FORMAT.md. Refuses without touching anything. Keeps: S9.
+#pragma once
+
+#include <string>
+
+#include "storage/base/result.h"
+
+namespace warren::storage {
+
+// The format that this build reads and writes.
+inline constexpr unsigned kStoreFormat = 1;
+
+// Holds the lock from open() to its end.
+class StoreDirectory {
+ public:
+  // Creates the directory and its marker when there is none. Errors: not_a_store (holds something
+  // else), format_too_new, in_use (names the holder's pid), io_error (names path and reason).
+  static Result<StoreDirectory> open(const std::string& path);
+
+  StoreDirectory(StoreDirectory&& other) noexcept;
+  StoreDirectory& operator=(StoreDirectory&&) = delete;
+  ~StoreDirectory();
+
+  const std::string& store_id() const { return store_id_; }
+  std::string database_path() const;
+
+  // Errc::no_space when less than `bytes_min` is free: RocksDB must not even be opened then.
+  Status check_free_space(std::uint64_t bytes_min) const;
+
+ private:
+  StoreDirectory(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+
+  std::string path_;
+  std::string store_id_;
+  int lock_fd_ = -1;
+};
+
+}  // namespace warren::storage
