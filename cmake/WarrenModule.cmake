@@ -1,10 +1,13 @@
-# One static library per folder. Its sources are the folder's *.cc, so a file
-# cannot be left out of the build; what it may use is the DEPENDS list.
+# One static library per folder. Its sources are the folder's *.cc and those of
+# its direct subfolders, so a file cannot be left out of the build; what it may
+# use is the DEPENDS list.
 #   warren_module(storage_base DEPENDS fmt::fmt)
 function(warren_module name)
   cmake_parse_arguments(arg "" "" "DEPENDS;PRIVATE_DEPENDS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
-  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc
+       ${CMAKE_CURRENT_SOURCE_DIR}/*/*.cc)
+  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h
+       ${CMAKE_CURRENT_SOURCE_DIR}/*/*.h)
   if(sources)
     add_library(${name} STATIC ${sources} ${headers})
     target_link_libraries(${name} PUBLIC warren_flags ${arg_DEPENDS} PRIVATE ${arg_PRIVATE_DEPENDS})

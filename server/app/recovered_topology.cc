@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/recovered_topology.h"
+
+#include <set>
+#include <string>
+
+#include "server/auth/password.h"
+#include "server/broker/exchange/exchange_types.h"
+#include "storage/base/log.h"
+
+namespace warren::app {
+namespace {
+
+using broker::TopologyChange;
+using storage::Definition;
+
+class Builder {
+ public:
+  explicit Builder(unsigned shard_count) : shard_count_(shard_count) {}
+
+  // One pass per kind: each kind refers only to the ones before it.
+  template <class Kind>
+  void pass(const std::vector<Definition>& definitions) {
+    for (const Definition& definition : definitions) {
+      if (const auto* const one = std::get_if<Kind>(&definition)) add(*one);
+    }
+  }
+
+  std::vector<TopologyChange> take() { return std::move(changes_); }
+
+ private:
+  void add(const storage::VhostDefinition& vhost) {
+    vhosts_.insert(vhost.name);
+    changes_.emplace_back(broker::VhostAdded{vhost});
+  }
+  void add(const storage::UserDefinition& user) { access(user); }
+  void add(const storage::PermissionDefinition& permission) { access(permission); }
+  void access(const Definition& definition) {
+    changes_.emplace_back(
+        broker::AccessChanged{{storage::DefinitionChange::Kind::put, definition}});
+  }
+  void add(const storage::ExchangeDefinition& exchange) {
+    if (!known(exchange.vhost, "exchange", exchange.name)) return;
+    if (!broker::is_exchange_type(exchange.type)) {
+      WLOG(error, "stored exchange has an unknown type and is left out exchange='{}' type='{}'",
+           printable(exchange.name), printable(exchange.type));
+      return;
+    }
+    changes_.emplace_back(broker::ExchangeAdded{exchange});
+  }
+  void add(const storage::QueueDefinition& queue) {
+    if (!known(queue.vhost, "queue", queue.name)) return;
+    const auto home = static_cast<ShardIndex>(next_home_++ % shard_count_);
+    changes_.emplace_back(broker::QueueAdded{queue, home, {}});
+  }
+  void add(const storage::BindingDefinition& binding) {
+    if (!known(binding.vhost, "binding", binding.source)) return;
+    changes_.emplace_back(broker::BindingAdded{binding});
+  }
+  bool known(const std::string& vhost, std::string_view kind, const std::string& name) {
+    if (vhosts_.contains(vhost)) return true;
+    WLOG(error, "stored {} is of an unknown vhost and is left out vhost='{}' name='{}'", kind,
+         printable(vhost), printable(name));
+    return false;
+  }
+
+  unsigned shard_count_;
+  std::size_t next_home_ = 0;
+  std::set<std::string> vhosts_;
+  std::vector<TopologyChange> changes_;
+};
+
+}  // namespace
+
+std::vector<TopologyChange> recovered_topology(const std::vector<Definition>& definitions,
+                                               unsigned shard_count) {
+  Builder builder(shard_count);
+  builder.pass<storage::VhostDefinition>(definitions);
+  builder.pass<storage::UserDefinition>(definitions);
+  builder.pass<storage::PermissionDefinition>(definitions);
+  builder.pass<storage::ExchangeDefinition>(definitions);
+  builder.pass<storage::QueueDefinition>(definitions);
+  builder.pass<storage::BindingDefinition>(definitions);
+  return builder.take();
+}
+
+std::vector<Definition> first_definitions() {
+  storage::UserDefinition guest;
+  guest.name = "guest";
+  guest.password_hash = auth::hash_password("guest", auth::random_salt());
+  guest.hashing_algorithm = auth::kHashingSha256;
+  guest.tags = {"administrator"};
+  storage::PermissionDefinition all;
+  all.user = "guest";
+  all.vhost = "/";
+  all.configure = ".*";
+  all.write = ".*";
+  all.read = ".*";
+  return {storage::VhostDefinition{"/"}, guest, all};
+}
+
+}  // namespace warren::app

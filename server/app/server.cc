@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/server.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "server/app/recovered_topology.h"
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+#include "storage/base/units.h"
+
+namespace warren::app {
+namespace {
+
+constexpr auto kGoodbyeTimeout = std::chrono::seconds(5);
+// Rounds in which every shard drains what the others sent it. A message causes others at most this deep
+// (session -> queue -> control -> every shard -> control -> session).
+constexpr int kQuiesceRounds = 8;
+
+session::SessionLimits session_limits(const config::Config& config) {
+  session::SessionLimits limits;
+  limits.frame_max = config.frame_max;
+  limits.channel_max = config.channel_max;
+  limits.heartbeat_s = config.heartbeat;
+  limits.message_bytes_max = config.max_message_size;
+  limits.handshake_timeout = std::chrono::milliseconds(config.handshake_timeout_ms);
+  limits.product = config.compat_product;
+  limits.version = config.compat_version;
+  return limits;
+}
+
+broker::BrokerLimits broker_limits(const config::Config& config) {
+  broker::BrokerLimits limits;
+  limits.queue_window_bytes = config.queue_window_kb * 1_KiB;
+  limits.transient_bytes_per_shard = config.transient_memory_mb * 1_MiB / config.threads;
+  return limits;
+}
+
+}  // namespace
+
+Server::Server(const config::Config& config)
+    : config_(config), limits_(session_limits(config)), gauges_(config.threads) {}
+
+Server::~Server() {
+  listeners_.clear();
+  loops_.clear();  // sessions go first
+}
+
+Status Server::open_store() {
+  storage::StoreOptions options;
+  options.directory = config_.data_dir;
+  options.shard_count = config_.threads;
+  options.block_cache_bytes = config_.block_cache_mb * 1_MiB;
+  options.write_buffer_bytes = config_.write_buffer_mb * 1_MiB;
+  options.idle_commit_delay = std::chrono::milliseconds(config_.idle_commit_ms);
+  WARREN_TRY(store_, storage::Store::open(options));
+  store_->on_failure([](const Error& error) {
+    // S10: nothing is confirmed any more. A restart recovers; going on could only lie.
+    WLOG(critical, "storage failed, the broker stops error='{}'", error.text);
+    spdlog::default_logger()->flush();
+    ::_exit(1);
+  });
+  const storage::RecoveryReport& report = store_->recovery_report();
+  WLOG(info,
+       "store opened data_dir='{}' created={} clean_stop={} logs={} messages={} "
+       "orphan_logs_dropped={} took_ms={}",
+       config_.data_dir, report.created, report.clean_stop, report.logs, report.messages,
+       report.orphan_logs_dropped, report.took_ms);
+  make_shards();
+  load();
+  return {};
+}
+
+void Server::make_shards() {
+  std::vector<net::ShardLoop*> loops;
+  for (unsigned i = 0; i < config_.threads; ++i) {
+    loops_.push_back(std::make_unique<net::ShardLoop>());
+    loops.push_back(loops_.back().get());
+  }
+  link_ = std::make_unique<net::ThreadLink>(loops);
+  std::random_device entropy;
+  for (unsigned i = 0; i < config_.threads; ++i) {
+    auto shard = std::make_unique<Shard>();
+    broker::BrokerShardParts parts;
+    parts.self = i;
+    parts.shard_count = config_.threads;
+    parts.link = link_.get();
+    parts.gauges = &gauges_;
+    parts.store = &store_->shard(i);
+    parts.new_log_id = [this] { return store_->new_log_id(); };
+    parts.limits = broker_limits(config_);
+    shard->broker = std::make_unique<broker::BrokerShard>(std::move(parts));
+    auth::UserStore* const users = &shard->users;
+    shard->broker->on_access_changed = [users](const storage::DefinitionChange& change) {
+      users->apply(change);
+    };
+    store_->shard(i).attach(*loops[i], *shard->broker);
+    net::ShardLoopParts loop_parts;
+    loop_parts.broker = shard->broker.get();
+    loop_parts.users = users;
+    loop_parts.limits = &limits_;
+    loop_parts.clock = &clock_;
+    loop_parts.random_seed = (static_cast<std::uint64_t>(entropy()) << 32) | entropy();
+    loops[i]->set_parts(std::move(loop_parts));
+    shards_.push_back(std::move(shard));
+  }
+}
+
+void Server::bootstrap(std::vector<storage::Definition>& definitions) {
+  const bool has_vhost = std::any_of(
+      definitions.begin(), definitions.end(), [](const storage::Definition& definition) {
+        return std::holds_alternative<storage::VhostDefinition>(definition);
+      });
+  if (has_vhost) return;
+  std::vector<storage::DefinitionChange> changes;
+  for (storage::Definition& definition : first_definitions()) {
+    changes.push_back({storage::DefinitionChange::Kind::put, definition});
+    definitions.push_back(std::move(definition));
+  }
+  // Committed with the first turn; if the process dies before, the next start makes them again.
+  store_->shard(broker::BrokerShard::kControlShard).change_definitions(std::move(changes), nullptr);
+}
+
+void Server::load() {
+  std::vector<storage::Definition> definitions = store_->take_definitions();
+  bootstrap(definitions);
+  boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
+  for (storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
+  const auto changes = recovered_topology(definitions, config_.threads);
+  for (const auto& shard : shards_) shard->broker->load(changes, states);
+}
+
+Status Server::listen() {
+  std::vector<net::ShardLoop*> loops;
+  for (const auto& loop : loops_) loops.push_back(loop.get());
+  for (const config::ListenAddress& address : config_.listen) {
+    auto listener = std::make_unique<net::Listener>(loops);
+    WARREN_CHECK(listener->open(address.host, address.port));
+    listeners_.push_back(std::move(listener));
+  }
+  return {};
+}
+
+std::vector<std::string> Server::start() {
+  running_ = true;
+  std::vector<std::string> addresses;
+  for (const auto& listener : listeners_) {
+    addresses.push_back(listener->address());
+    listener->start();
+  }
+  for (const auto& loop : loops_) loop->start();
+  return addresses;
+}
+
+Status Server::stop() {
+  if (running_) {
+    running_ = false;
+    loops_.front()->run_and_wait([this] {
+      for (const auto& listener : listeners_) listener->close();
+    });
+    for (const auto& loop : loops_) {
+      loop->run_and_wait(
+          [&] { loop->close_connections("broker forced connection closure with reason 'shutdown'"); });
+    }
+    const Instant deadline = clock_.now() + kGoodbyeTimeout;
+    for (const auto& loop : loops_) {
+      std::size_t left = 1;
+      while (left > 0 && clock_.now() < deadline) {
+        loop->run_and_wait([&] { left = loop->connection_count(); });
+        if (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
+    // What clients settled before they left is on its way between shards: let it arrive.
+    for (int round = 0; round < kQuiesceRounds; ++round) {
+      for (const auto& loop : loops_) loop->run_and_wait([] {});
+    }
+    for (const auto& loop : loops_) loop->stop();
+  }
+  return store_ == nullptr ? Status{} : store_->close();
+}
+
+}  // namespace warren::app

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/broker/broker_shard.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+
+namespace warren::broker {
+namespace {
+
+// Which kind of waiter a token stands for: the two top bits of its first word.
+constexpr std::uint64_t kTokenKindMask = std::uint64_t{3} << 62;
+constexpr std::uint64_t kConfirmToken = 0;
+constexpr std::uint64_t kOperationToken = std::uint64_t{1} << 62;
+constexpr std::uint64_t kReplyToken = std::uint64_t{2} << 62;
+constexpr unsigned kPublishSeqBits = 48;
+
+}  // namespace
+
+BrokerShard::BrokerShard(BrokerShardParts parts)
+    : parts_(std::move(parts)), outboxes_(parts_.shard_count) {
+  if (parts_.self == kControlShard) {
+    control_ = std::make_unique<ControlPlane>(static_cast<ControlHost&>(*this), parts_.shard_count);
+  }
+}
+
+BrokerShard::~BrokerShard() = default;
+
+storage::CommitToken BrokerShard::confirm_token(ConnectionId connection, std::uint16_t channel,
+                                                std::uint64_t publish_seq) {
+  WARREN_ASSERT((connection.value & kTokenKindMask) == kConfirmToken);
+  WARREN_ASSERT(publish_seq < (std::uint64_t{1} << kPublishSeqBits));
+  return {connection.value, (static_cast<std::uint64_t>(channel) << kPublishSeqBits) | publish_seq};
+}
+
+// ---- start ----
+
+void BrokerShard::load(const std::vector<TopologyChange>& changes,
+                       const boost::unordered_flat_map<QueueId, storage::LogState>& states) {
+  if (control_) control_->load(changes);
+  for (const TopologyChange& change : changes) {
+    topology_.apply(change);
+    if (const auto* const added = std::get_if<QueueAdded>(&change)) {
+      if (added->home != parts_.self) continue;
+      const auto state = states.find(added->definition.log);
+      create_queue(*added, state == states.end() ? nullptr : &state->second);
+    } else if (const auto* const access = std::get_if<AccessChanged>(&change)) {
+      if (on_access_changed) on_access_changed(access->change);
+    }
+  }
+}
+
+// ---- sessions ----
+
+ConnectionId BrokerShard::new_connection_id() {
+  return ConnectionId::make(parts_.self, next_connection_++);
+}
+
+void BrokerShard::add_session(SessionSink& session) {
+  const bool added = sessions_.emplace(session.connection_id().value, &session).second;
+  WARREN_ASSERT(added);
+}
+
+void BrokerShard::remove_session(SessionSink& session) {
+  sessions_.erase(session.connection_id().value);
+}
+
+void BrokerShard::release_connection(ConnectionId connection, bool exclusive_queues,
+                                     ReplyTo reply_to) {
+  for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
+    send(shard, HolderGone{ChannelKey{connection, 0}});
+  }
+  if (exclusive_queues) {
+    send(kControlShard, RemoveExclusive{reply_to, connection});
+  } else if (reply_to.ticket != 0) {
+    Reply done;
+    done.to = reply_to;
+    send(parts_.self, std::move(done));
+  }
+}
+
+void BrokerShard::mark_session(SessionSink& session) {
+  marked_sessions_.push_back(session.connection_id().value);
+}
+
+SessionSink* BrokerShard::find_session(ConnectionId id) {
+  const auto at = sessions_.find(id.value);
+  return at == sessions_.end() ? nullptr : at->second;
+}
+
+Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const BlockRef& block,
+                               bool persistent, const storage::CommitToken* confirm) {
+  Published published;
+  published.queues = static_cast<unsigned>(queues.size());
+  // Durable parts on several shards are one commit (S4).
+  std::uint64_t homes = 0;  // a bit per shard that keeps it durably
+  static_assert(sizeof(homes) * 8 >= 64);
+  for (const QueueHandle* queue : queues) {
+    if (!persistent || !is_stored(queue->definition)) continue;
+    homes |= std::uint64_t{1} << queue->home;
+    if (confirm != nullptr) ++published.pending_confirms;
+  }
+  const auto durable_shards = static_cast<std::uint32_t>(__builtin_popcountll(homes));
+  const std::uint64_t fanout =
+      durable_shards > 1 ? (static_cast<std::uint64_t>(parts_.self) << 48) | next_fanout_++ : 0;
+
+  for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
+    PublishMessage message;
+    for (const QueueHandle* handle : queues) {
+      if (handle->home != shard) continue;
+      const bool durable = persistent && is_stored(handle->definition);
+      if (shard != parts_.self) {
+        message.targets.push_back({handle->id, durable});
+        continue;
+      }
+      Queue* const queue = find_queue(handle->id);
+      WARREN_ASSERT(queue != nullptr);
+      queue->enqueue(block, persistent, durable ? confirm : nullptr);
+    }
+    const bool joins = fanout != 0 && (homes >> shard & 1) != 0;
+    if (shard == parts_.self) {
+      if (joins) parts_.store->join_fanout(fanout, durable_shards);
+      continue;
+    }
+    if (message.targets.empty()) continue;
+    message.block = block;
+    if (confirm != nullptr) message.confirm = *confirm;
+    if (joins) {
+      message.fanout = fanout;
+      message.fanout_shards = durable_shards;
+    }
+    parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
+    post(shard, std::move(message));
+  }
+  return published;
+}
+
+void BrokerShard::settle(ShardIndex home, QueueId queue, Seq seq, Settlement how) {
+  if (home == parts_.self) {
+    settle_here(queue, seq, how);
+  } else {
+    outboxes_[home].settled.push_back({queue, seq, how});
+  }
+}
+
+void BrokerShard::settle_here(QueueId queue, Seq seq, Settlement how) {
+  if (Queue* const found = find_queue(queue)) found->settle(seq, how);
+}
+
+void BrokerShard::send(ShardIndex to, ShardMessage message) {
+  if (to == parts_.self) {
+    inbox_.push_back(std::move(message));
+  } else {
+    post(to, std::move(message));
+  }
+}
+
+void BrokerShard::post(ShardIndex to, ShardMessage message) {
+  flush_settled(to);
+  outboxes_[to].messages.push_back(std::move(message));
+}
+
+// Settlements and confirms gather in runs of their own and keep their place in the order.
+void BrokerShard::flush_settled(ShardIndex to) {
+  Outbox& outbox = outboxes_[to];
+  if (!outbox.settled.empty()) {
+    outbox.messages.emplace_back(SettleMessage{std::move(outbox.settled)});
+    outbox.settled.clear();
+  }
+  if (!outbox.confirmed.empty()) {
+    outbox.messages.emplace_back(Confirmed{std::move(outbox.confirmed)});
+    outbox.confirmed.clear();
+  }
+}
+
+// ---- turns ----
+
+void BrokerShard::receive(std::vector<ShardMessage> batch) {
+  if (inbox_.empty()) {
+    inbox_ = std::move(batch);
+    return;
+  }
+  for (ShardMessage& message : batch) inbox_.push_back(std::move(message));
+}
+
+bool BrokerShard::has_work() const {
+  return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty();
+}
+
+Instant BrokerShard::run_turn(Instant now) {
+  Instant next = Instant::max();
+  // Local answers make local work: a few rounds bring it to rest, what is left waits for the next turn.
+  constexpr int kRoundsMax = 8;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    drain_inbox();
+    dispatch_queues();
+    next = parts_.store->end_turn(now);
+    end_sessions_turn();
+    if (!has_work()) break;
+  }
+  hand_over();
+  parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
+  return has_work() ? now : next;
+}
+
+void BrokerShard::drain_inbox() {
+  std::vector<ShardMessage> batch;
+  batch.swap(inbox_);
+  for (ShardMessage& message : batch) {
+    std::visit([this](auto& one) { on(one); }, message);
+  }
+}
+
+void BrokerShard::dispatch_queues() {
+  std::vector<QueueId> batch;
+  batch.swap(scheduled_);
+  is_scheduled_.clear();
+  for (const QueueId id : batch) {
+    if (Queue* const queue = find_queue(id)) queue->dispatch();
+  }
+}
+
+void BrokerShard::end_sessions_turn() {
+  std::vector<std::uint64_t> batch;
+  batch.swap(marked_sessions_);
+  for (const std::uint64_t id : batch) {
+    if (SessionSink* const session = find_session(ConnectionId{id})) session->on_turn_end();
+  }
+}
+
+void BrokerShard::hand_over() {
+  for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
+    if (shard == parts_.self) continue;
+    flush_settled(shard);
+    Outbox& outbox = outboxes_[shard];
+    if (outbox.messages.empty()) continue;
+    parts_.link->send(parts_.self, shard, std::move(outbox.messages));
+    outbox.messages.clear();
+  }
+}
+
+// ---- StoreListener ----
+
+void BrokerShard::on_committed(std::span<const storage::CommitToken> tokens) {
+  for (const storage::CommitToken& token : tokens) {
+    const std::uint64_t kind = token.a & kTokenKindMask;
+    if (kind == kConfirmToken) {
+      confirm(token);
+    } else if (kind == kOperationToken) {
+      control_->on_committed(token.b);
+    } else {
+      const auto at = durable_replies_.find(token.b);
+      WARREN_ASSERT(at != durable_replies_.end());
+      Reply done = std::move(at->second);
+      durable_replies_.erase(at);
+      reply(std::move(done));
+    }
+  }
+}
+
+void BrokerShard::confirm(const storage::CommitToken& token) {
+  const ConnectionId connection{token.a};
+  if (connection.shard() != parts_.self) {
+    outboxes_[connection.shard()].confirmed.push_back(token);
+    return;
+  }
+  if (SessionSink* const session = find_session(connection)) {
+    session->on_confirmed(static_cast<std::uint16_t>(token.b >> kPublishSeqBits),
+                          token.b & ((std::uint64_t{1} << kPublishSeqBits) - 1));
+  }
+}
+
+void BrokerShard::on_stored(LogId log, Seq first, Seq last) {
+  if (Queue* const queue = find_queue(log)) queue->on_stored(first, last);
+}
+
+void BrokerShard::on_mark_raised(LogId log) {
+  if (Queue* const queue = find_queue(log)) queue->on_mark_raised();
+}
+
+// ---- QueueHost ----
+
+void BrokerShard::schedule(Queue& queue) {
+  if (is_scheduled_.insert(queue.id()).second) scheduled_.push_back(queue.id());
+}
+
+void BrokerShard::deliver(const Consumer& consumer, Delivery delivery) {
+  const ShardIndex shard = consumer.channel.connection.shard();
+  if (shard == parts_.self) {
+    if (SessionSink* const session = find_session(consumer.channel.connection)) {
+      session->on_delivery(delivery);
+    }
+  } else {
+    post(shard, std::move(delivery));
+  }
+}
+
+void BrokerShard::ask(const Consumer& consumer) {
+  send(consumer.channel.connection.shard(), Ask{consumer.channel.connection, consumer.number});
+}
+
+void BrokerShard::return_grant(const Consumer& consumer, std::uint32_t count) {
+  send(consumer.channel.connection.shard(),
+       GrantReturn{consumer.channel.connection, consumer.number, count});
+}
+
+void BrokerShard::reply(Reply reply) {
+  if (reply.to.ticket == 0) return;
+  const ShardIndex shard = reply.to.connection.shard();
+  if (shard != parts_.self) {
+    post(shard, std::move(reply));
+  } else if (SessionSink* const session = find_session(reply.to.connection)) {
+    session->on_reply(reply);
+  }
+}
+
+void BrokerShard::reply_when_durable(Reply reply) {
+  const std::uint64_t number = next_durable_reply_++;
+  durable_replies_.emplace(number, std::move(reply));
+  parts_.store->barrier({kReplyToken, number});
+}
+
+void BrokerShard::cancel_consumer(const Consumer& consumer) {
+  send(consumer.channel.connection.shard(),
+       ConsumerCancelled{consumer.channel.connection, consumer.number});
+}
+
+void BrokerShard::remove_unused(Queue& queue, Reply reply) {
+  send(kControlShard, RemoveQueue{queue.definition().vhost, queue.definition().name, queue.id(),
+                                  std::move(reply)});
+}
+
+storage::QueueLog& BrokerShard::open_log(const storage::LogState& state) {
+  return parts_.store->open_log(state);
+}
+
+bool BrokerShard::transient_over_budget() const {
+  return transient_bytes_ > static_cast<std::int64_t>(parts_.limits.transient_bytes_per_shard);
+}
+
+// ---- ControlHost ----
+
+void BrokerShard::broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) {
+  for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
+    send(shard, Apply{operation, changes});
+  }
+}
+
+void BrokerShard::answer(Reply reply) { this->reply(std::move(reply)); }
+
+void BrokerShard::forward(ShardIndex to, ShardMessage message) { send(to, std::move(message)); }
+
+void BrokerShard::commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) {
+  const storage::CommitToken token{kOperationToken, operation};
+  parts_.store->change_definitions(std::move(changes), &token);
+}
+
+}  // namespace warren::broker

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// One shard of the broker: its copy of the topology, the queues that live here, and the sessions that it serves.
+// A pure state machine: calls and messages in, calls and messages out; it owns no thread, socket or clock.
+//
+// Work is done in turns: whoever drives the shard (a thread's loop, a test, the simulator) feeds it bytes and messages
+// and then calls run_turn(), which drains the inbox, dispatches queues, tells the store, lets sessions write what they
+// held back, and hands the outboxes over. A synchronous method is a request with a ticket; its answer comes through
+// SessionSink::on_reply. Publishes, settlements and deliveries never wait.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include "server/broker/broker_limits.h"
+#include "server/broker/control_plane.h"
+#include "server/broker/queue/queue.h"
+#include "server/broker/router.h"
+#include "server/broker/session_sink.h"
+#include "server/broker/shard_gauges.h"
+#include "server/broker/shard_link.h"
+#include "server/broker/topology.h"
+#include "storage/engine/store.h"
+
+namespace warren::broker {
+
+struct BrokerShardParts {
+  ShardIndex self = 0;
+  unsigned shard_count = 1;
+  ShardLink* link = nullptr;               // borrowed
+  ShardGauges* gauges = nullptr;           // borrowed
+  storage::ShardStore* store = nullptr;    // borrowed; attached by the caller
+  std::function<LogId()> new_log_id;       // control shard only
+  BrokerLimits limits;
+};
+
+// How a publish went.
+struct Published {
+  unsigned queues = 0;            // reached
+  unsigned pending_confirms = 0;  // on_confirmed calls that will come
+};
+
+// Runs on: its thread. Owned by: server/app. Bound: BrokerLimits.
+class BrokerShard final : public storage::StoreListener, private QueueHost, private ControlHost {
+ public:
+  explicit BrokerShard(BrokerShardParts parts);
+  ~BrokerShard() override;
+
+  // ---- start: before the first turn, the same on every shard ----
+  void load(const std::vector<TopologyChange>& changes,
+            const boost::unordered_flat_map<QueueId, storage::LogState>& states);
+  // Users and permissions as they change; the shard's user store listens.
+  std::function<void(const storage::DefinitionChange&)> on_access_changed;
+
+  // ---- sessions ----
+  ShardIndex index() const { return parts_.self; }
+  unsigned shard_count() const { return parts_.shard_count; }
+  const Topology& topology() const { return topology_; }
+  ConnectionId new_connection_id();
+  void add_session(SessionSink& session);
+  // Gives back what the connection holds and removes its exclusive queues. `reply_to` with a ticket: answered when
+  // they are gone.
+  void remove_session(SessionSink& session);
+  void release_connection(ConnectionId connection, bool exclusive_queues, ReplyTo reply_to);
+  // on_turn_end() of this session is called in this turn.
+  void mark_session(SessionSink& session);
+
+  // Queues that the message reaches; valid until the topology changes.
+  const std::vector<QueueHandle*>& route(const Vhost& vhost, Exchange& exchange,
+                                         const RouteInput& input) {
+    return router_.route(vhost, exchange, input);
+  }
+  // `confirm`, if given, is answered by as many on_confirmed calls as `pending_confirms` says: one for each queue that
+  // keeps the message durably (S3).
+  Published publish(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
+                    const storage::CommitToken* confirm);
+  void settle(ShardIndex home, QueueId queue, Seq seq, Settlement how);
+  // To a queue's home or to the control shard; in order with publishes and settlements to the same shard.
+  void send(ShardIndex to, ShardMessage message);
+  static constexpr ShardIndex kControlShard = 0;
+
+  // Publishers should not be read: the disk or another shard is behind.
+  bool overloaded() const { return parts_.gauges->backlog() > parts_.limits.backlog_bytes; }
+
+  static storage::CommitToken confirm_token(ConnectionId connection, std::uint16_t channel,
+                                            std::uint64_t publish_seq);
+
+  // ---- the driver ----
+  void receive(std::vector<ShardMessage> batch);
+  // Returns when to come again at the latest.
+  Instant run_turn(Instant now);
+  bool has_work() const;
+
+  // ---- statistics ----
+  std::size_t queue_count() const { return queues_.size(); }
+  std::uint64_t transient_bytes() const { return static_cast<std::uint64_t>(transient_bytes_); }
+
+  // StoreListener
+  void on_committed(std::span<const storage::CommitToken> tokens) override;
+  void on_stored(LogId log, Seq first, Seq last) override;
+  void on_mark_raised(LogId log) override;
+
+ private:
+  // QueueHost
+  void schedule(Queue& queue) override;
+  void deliver(const Consumer& consumer, Delivery delivery) override;
+  void ask(const Consumer& consumer) override;
+  void return_grant(const Consumer& consumer, std::uint32_t count) override;
+  void reply(Reply reply) override;
+  void reply_when_durable(Reply reply) override;
+  void cancel_consumer(const Consumer& consumer) override;
+  void remove_unused(Queue& queue, Reply reply) override;
+  storage::QueueLog& open_log(const storage::LogState& state) override;
+  void add_transient_bytes(std::int64_t bytes) override { transient_bytes_ += bytes; }
+  bool transient_over_budget() const override;
+  // ControlHost
+  void broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) override;
+  void answer(Reply reply) override;
+  void forward(ShardIndex to, ShardMessage message) override;
+  void commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) override;
+  LogId new_log_id() override { return parts_.new_log_id(); }
+
+  // One overload per message that shards exchange.
+  void on(PublishMessage& message);
+  void on(SettleMessage& message);
+  void on(ConsumeRequest& message);
+  void on(CancelRequest& message);
+  void on(GetRequest& message);
+  void on(PurgeRequest& message);
+  void on(DeleteQueueRequest& message);
+  void on(CountRequest& message);
+  void on(CreditReturn& message);
+  void on(Grant& message);
+  void on(ShareLimit& message);
+  void on(HolderGone& message);
+  void on(Reply& message);
+  void on(Delivery& message);
+  void on(Confirmed& message);
+  void on(ConsumerCancelled& message);
+  void on(Ask& message);
+  void on(GrantReturn& message);
+  void on(Apply& message);
+  template <class ControlMessage>
+  void on(ControlMessage& message);
+
+  void apply(const std::vector<TopologyChange>& changes);
+  void create_queue(const QueueAdded& added, const storage::LogState* recovered);
+  void destroy_queue(const QueueRemoved& removed);
+  Queue* find_queue(QueueId id);
+  SessionSink* find_session(ConnectionId id);
+  void confirm(const storage::CommitToken& token);
+  void settle_here(QueueId queue, Seq seq, Settlement how);
+  void remember_holder(ConnectionId connection, QueueId queue);
+  void drain_inbox();
+  void dispatch_queues();
+  void end_sessions_turn();
+  void hand_over();
+  void post(ShardIndex to, ShardMessage message);
+  void flush_settled(ShardIndex to);
+  Reply missing_queue(const ReplyTo& to) const;
+
+  BrokerShardParts parts_;
+  Topology topology_;
+  Router router_;
+  std::unique_ptr<ControlPlane> control_;  // on the control shard only
+  boost::unordered_flat_map<QueueId, std::unique_ptr<Queue>> queues_;
+  QueueId last_queue_id_;  // the last one looked up: settlements come in runs
+  Queue* last_queue_ = nullptr;
+  boost::unordered_flat_map<std::uint64_t, SessionSink*> sessions_;
+  // Queues of this shard that a connection consumes from, or got from.
+  boost::unordered_flat_map<std::uint64_t, boost::unordered_flat_set<QueueId>> holders_;
+  std::vector<ShardMessage> inbox_;
+  struct Outbox {
+    std::vector<ShardMessage> messages;
+    std::vector<SettleMessage::One> settled;       // not yet in `messages`
+    std::vector<storage::CommitToken> confirmed;   // not yet in `messages`
+  };
+  std::vector<Outbox> outboxes_;
+  std::vector<QueueId> scheduled_;
+  boost::unordered_flat_set<QueueId> is_scheduled_;
+  std::vector<std::uint64_t> marked_sessions_;
+  boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;
+  std::uint64_t next_durable_reply_ = 1;
+  std::uint64_t next_connection_ = 1;
+  std::uint64_t next_fanout_ = 1;
+  std::int64_t transient_bytes_ = 0;
+};
+
+}  // namespace warren::broker

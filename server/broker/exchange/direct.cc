@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/broker/exchange/direct.h"
+
+namespace warren::broker {
+
+void DirectExchange::route(const RouteInput& input, RouteOutput& output) const {
+  const auto at = by_key_.find(input.routing_key);
+  if (at == by_key_.end()) return;
+  for (const Binding* binding : at->second) output.add(*binding);
+}
+
+void DirectExchange::index(const Binding& binding) {
+  by_key_[binding.definition.routing_key].push_back(&binding);
+}
+
+void DirectExchange::unindex(const Binding& binding) {
+  const auto at = by_key_.find(binding.definition.routing_key);
+  std::erase(at->second, &binding);
+  if (at->second.empty()) by_key_.erase(at);
+}
+
+}  // namespace warren::broker

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/broker/exchange/exchange_types.h"
+
+#include "server/broker/exchange/direct.h"
+#include "server/broker/exchange/fanout.h"
+#include "server/broker/exchange/headers.h"
+#include "server/broker/exchange/topic.h"
+#include "storage/base/assert.h"
+
+namespace warren::broker {
+namespace {
+
+using Factory = std::unique_ptr<Exchange> (*)(storage::ExchangeDefinition);
+
+template <class Type>
+std::unique_ptr<Exchange> make(storage::ExchangeDefinition definition) {
+  return std::make_unique<Type>(std::move(definition));
+}
+
+struct Row {
+  std::string_view type;
+  Factory factory;
+};
+
+constexpr Row kTypes[] = {
+    {"direct", make<DirectExchange>},
+    {"fanout", make<FanoutExchange>},
+    {"topic", make<TopicExchange>},
+    {"headers", make<HeadersExchange>},
+};
+
+const Row* find_type(std::string_view type) {
+  for (const Row& row : kTypes) {
+    if (row.type == type) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool is_exchange_type(std::string_view type) { return find_type(type) != nullptr; }
+
+std::unique_ptr<Exchange> make_exchange(storage::ExchangeDefinition definition) {
+  const Row* const row = find_type(definition.type);
+  WARREN_ASSERT(row != nullptr);
+  return row->factory(std::move(definition));
+}
+
+}  // namespace warren::broker

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messages of a queue that can be delivered, in order of their seq, most of them on disk only:
+//
+//   returned        window             gap                    tail
+//   (requeued)      (in memory)        (on disk only)         (in memory, on its way to the disk)
+//   2r 5r           9 10 11            12 ....... 5000        5001 5002
+//
+// All of returned is older than the window, all of the window older than the gap, all of the gap older than the tail.
+// Without a gap there is no tail. Once there is a gap every new message is stored (durable or paged), so that the gap
+// can grow: memory does not grow with depth. Pure data structure; reading the gap is the queue's job.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "storage/base/block.h"
+#include "storage/base/ids.h"
+#include "storage/engine/queue_log.h"
+
+namespace warren::broker {
+
+enum class Kept : std::uint8_t {
+  memory,   // nowhere else
+  durable,  // in the log, or on its way there
+  paged,    // spilled, or on its way there
+};
+
+struct ReadyMessage {
+  Seq seq = 0;
+  BlockRef block;
+  Kept kept = Kept::memory;
+  bool redelivered = false;
+};
+
+// Runs on: its queue's shard. Owned by: Queue. Bound: `window_bytes` of window, what is under way to the disk, and
+// what consumers give back.
+class ReadyStore {
+ public:
+  explicit ReadyStore(std::uint64_t window_bytes) : window_bytes_max_(window_bytes) {}
+
+  // Recovered: all of [head, next) is on disk.
+  void start_on_disk(Seq head, Seq next, std::uint64_t count, std::uint64_t bytes);
+
+  void push(ReadyMessage message);
+  void give_back(ReadyMessage message);
+
+  // The message whose turn it is; null when it is not in memory (or there is none).
+  ReadyMessage* front();
+  ReadyMessage take_front();
+
+  bool has_gap() const { return gap_.begin != gap_.end; }
+  bool wants_memory_relief() const { return has_gap() || window_bytes_ > window_bytes_max_; }
+  std::uint64_t count() const { return returned_.size() + window_.size() + tail_.size() + gap_.count; }
+  std::uint64_t memory_bytes() const { return window_bytes_ + tail_bytes_; }
+
+  // All of [first, last] that was stored is on disk now. True: the store let go of it, and so may the log.
+  bool on_stored(Seq first, Seq last);
+
+  // Should the gap be read? From gap_begin() to gap_end(), about read_bytes().
+  bool wants_read() const { return has_gap() && window_bytes_ < window_bytes_max_ / 2; }
+  Seq gap_begin() const { return gap_.begin; }
+  Seq gap_end() const { return gap_.end; }
+  std::size_t read_bytes() const { return static_cast<std::size_t>(window_bytes_max_ / 2) + 1; }
+  // What a read brought: everything below `next` is covered. Returns how many messages were expected in a gap that is
+  // now closed and did not come (damaged on disk).
+  std::uint64_t on_read(std::vector<ReadyMessage> messages, Seq next);
+
+  struct Gap {
+    Seq begin = 0;
+    Seq end = 0;
+    std::uint64_t count = 0;          // messages in it, durable and paged
+    std::uint64_t durable_count = 0;  // of them durable
+    std::uint64_t durable_bytes = 0;
+  };
+  const Gap& gap() const { return gap_; }
+
+  // Everything at once: the messages in memory are given to the caller, the gap as its limits.
+  std::vector<ReadyMessage> clear(Gap& gap);
+
+ private:
+  bool start_gap(Seq first, Seq last);
+  bool extend_gap(Seq last);
+  void drop_into_gap(const ReadyMessage& message);
+
+  std::uint64_t window_bytes_max_;
+  std::map<Seq, ReadyMessage> returned_;
+  std::deque<ReadyMessage> window_;
+  std::uint64_t window_bytes_ = 0;
+  Gap gap_;
+  std::deque<ReadyMessage> tail_;
+  std::uint64_t tail_bytes_ = 0;
+  Seq keep_below_ = 0;  // ranges that begin below were cleared in part: never released
+};
+
+}  // namespace warren::broker

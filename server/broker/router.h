@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publish -> queues: the default exchange, exchange-to-exchange bindings, alternate exchanges; one copy per queue, and
+// cycles end (compatibility: routing rules 28 to 31).
+#pragma once
+
+#include <vector>
+
+#include "server/broker/topology.h"
+
+namespace warren::broker {
+
+// Runs on: its shard. One per shard: it reuses its buffers.
+class Router {
+ public:
+  // The queues that a message published to `exchange` reaches. Valid until the next call or topology change.
+  const std::vector<QueueHandle*>& route(const Vhost& vhost, Exchange& exchange,
+                                         const RouteInput& input);
+
+ private:
+  void enter(Exchange& exchange);
+  void visit(const Vhost& vhost, Exchange& exchange, const RouteInput& input);
+  void reach(QueueHandle& queue);
+
+  std::uint64_t mark_ = 0;
+  std::vector<QueueHandle*> queues_;
+  std::vector<Exchange*> pending_;
+  RouteOutput output_;
+};
+
+}  // namespace warren::broker

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a shard does with each message of shard_messages.h.
+#include <fmt/format.h>
+
+#include "server/broker/broker_shard.h"
+#include "server/broker/message.h"
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+
+namespace warren::broker {
+
+// ---- for a queue that lives here ----
+
+void BrokerShard::on(PublishMessage& message) {
+  const bool persistent = MessageView(*message.block).persistent();
+  parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
+  for (const PublishMessage::Target& target : message.targets) {
+    const storage::CommitToken* const token =
+        target.confirmed && message.confirm ? &*message.confirm : nullptr;
+    if (Queue* const queue = find_queue(target.queue)) {
+      queue->enqueue(message.block, persistent, token);
+    } else if (token != nullptr) {
+      confirm(*token);  // a queue that was deleted meanwhile owes nothing more
+    }
+  }
+  if (message.fanout != 0) parts_.store->join_fanout(message.fanout, message.fanout_shards);
+}
+
+void BrokerShard::on(SettleMessage& message) {
+  for (const SettleMessage::One& one : message.settled) settle_here(one.queue, one.seq, one.how);
+}
+
+Reply BrokerShard::missing_queue(const ReplyTo& to) const {
+  Reply reply;
+  reply.to = to;
+  reply.error = amqp::channel_error(amqp::ReplyCode::not_found, "the queue was deleted");
+  return reply;
+}
+
+void BrokerShard::on(ConsumeRequest& message) {
+  Queue* const queue = find_queue(message.queue);
+  if (queue == nullptr || queue->removing()) return reply(missing_queue(message.reply_to));
+  remember_holder(message.channel.connection, message.queue);
+  queue->consume(message);
+}
+
+void BrokerShard::on(CancelRequest& message) {
+  if (Queue* const queue = find_queue(message.queue)) return queue->cancel(message);
+  Reply done;
+  done.to = message.reply_to;
+  reply(std::move(done));
+}
+
+void BrokerShard::on(GetRequest& message) {
+  Queue* const queue = find_queue(message.queue);
+  if (queue == nullptr || queue->removing()) return reply(missing_queue(message.reply_to));
+  if (!message.no_ack) remember_holder(message.channel.connection, message.queue);
+  queue->get(message);
+}
+
+void BrokerShard::on(PurgeRequest& message) {
+  Queue* const queue = find_queue(message.queue);
+  if (queue == nullptr || queue->removing()) return reply(missing_queue(message.reply_to));
+  queue->purge(message);
+}
+
+void BrokerShard::on(DeleteQueueRequest& message) {
+  Reply done;
+  done.to = message.reply_to;
+  Queue* const queue = find_queue(message.queue);
+  if (queue == nullptr || queue->removing()) return reply(std::move(done));
+  const storage::QueueDefinition& definition = queue->definition();
+  const bool in_use = message.if_unused && queue->consumer_count() > 0;
+  const bool not_empty = message.if_empty && queue->ready_count() > 0;
+  if (in_use || not_empty) {
+    done.error = amqp::channel_error(
+        amqp::ReplyCode::precondition_failed,
+        fmt::format("queue '{}' in vhost '{}' {}", definition.name, definition.vhost,
+                    in_use ? "in use" : "not empty"));
+    return reply(std::move(done));
+  }
+  queue->set_removing();
+  done.message_count = static_cast<std::uint32_t>(queue->ready_count());
+  send(kControlShard,
+       RemoveQueue{definition.vhost, definition.name, queue->id(), std::move(done)});
+}
+
+void BrokerShard::on(CountRequest& message) {
+  Queue* const queue = find_queue(message.queue);
+  if (queue != nullptr && !queue->removing()) return queue->count(message.reply_to);
+  if (message.retry) {
+    send(kControlShard, std::move(*message.retry));
+    return;
+  }
+  Reply gone;
+  gone.to = message.reply_to;
+  gone.error = no_queue(message.name, message.vhost);
+  reply(std::move(gone));
+}
+
+void BrokerShard::on(CreditReturn& message) {
+  if (Queue* const queue = find_queue(message.queue)) queue->return_credit(message);
+}
+
+void BrokerShard::on(Grant& message) {
+  Queue* const queue = find_queue(message.queue);
+  if (queue != nullptr) queue->grant(message);
+}
+
+void BrokerShard::on(ShareLimit& message) {
+  if (Queue* const queue = find_queue(message.queue)) queue->share_limit(message);
+}
+
+void BrokerShard::on(HolderGone& message) {
+  const auto held = holders_.find(message.channel.connection.value);
+  if (held == holders_.end()) return;
+  for (const QueueId id : held->second) {
+    if (Queue* const queue = find_queue(id)) queue->holder_gone(message.channel);
+  }
+  if (message.channel.channel == 0) holders_.erase(held);
+}
+
+void BrokerShard::remember_holder(ConnectionId connection, QueueId queue) {
+  holders_[connection.value].insert(queue);
+}
+
+// ---- for a session that is served here ----
+
+void BrokerShard::on(Reply& message) { reply(std::move(message)); }
+
+void BrokerShard::on(Delivery& message) {
+  // No session: its end is on the way to the queue, which takes the message back.
+  if (SessionSink* const session = find_session(message.connection)) session->on_delivery(message);
+}
+
+void BrokerShard::on(Confirmed& message) {
+  for (const storage::CommitToken& token : message.tokens) confirm(token);
+}
+
+void BrokerShard::on(ConsumerCancelled& message) {
+  if (SessionSink* const session = find_session(message.connection)) {
+    session->on_consumer_cancelled(message.consumer);
+  }
+}
+
+void BrokerShard::on(Ask& message) {
+  if (SessionSink* const session = find_session(message.connection)) {
+    session->on_ask(message.consumer);
+  }
+}
+
+void BrokerShard::on(GrantReturn& message) {
+  if (SessionSink* const session = find_session(message.connection)) {
+    session->on_grant_return(message.consumer, message.count);
+  }
+}
+
+// ---- the control shard and its changes ----
+
+template <class ControlMessage>
+void BrokerShard::on(ControlMessage& message) {
+  WARREN_ASSERT(control_ != nullptr);
+  control_->handle(message);
+}
+template void BrokerShard::on(DeclareExchange&);
+template void BrokerShard::on(DeleteExchange&);
+template void BrokerShard::on(ChangeBinding&);
+template void BrokerShard::on(DeclareQueue&);
+template void BrokerShard::on(RemoveQueue&);
+template void BrokerShard::on(RemoveExclusive&);
+template void BrokerShard::on(Applied&);
+
+void BrokerShard::on(Apply& message) {
+  apply(message.changes);
+  send(kControlShard, Applied{message.operation});
+}
+
+void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
+  for (const TopologyChange& change : changes) {
+    if (const auto* const removed = std::get_if<QueueRemoved>(&change)) {
+      if (removed->home == parts_.self) destroy_queue(*removed);
+    }
+    topology_.apply(change);
+    if (const auto* const added = std::get_if<QueueAdded>(&change)) {
+      if (added->home == parts_.self) create_queue(*added, nullptr);
+    } else if (const auto* const access = std::get_if<AccessChanged>(&change)) {
+      if (on_access_changed) on_access_changed(access->change);
+    }
+  }
+}
+
+void BrokerShard::create_queue(const QueueAdded& added, const storage::LogState* recovered) {
+  auto queue =
+      std::make_unique<Queue>(static_cast<QueueHost&>(*this), added.definition,
+                              parts_.limits.queue_window_bytes, recovered);
+  const bool inserted = queues_.emplace(added.definition.log, std::move(queue)).second;
+  WARREN_ASSERT(inserted);
+}
+
+void BrokerShard::destroy_queue(const QueueRemoved& removed) {
+  const auto at = queues_.find(removed.id);
+  if (at == queues_.end()) return;
+  last_queue_ = nullptr;
+  last_queue_id_ = QueueId{};
+  Queue& queue = *at->second;
+  queue.cancel_all_consumers();
+  for (const ConnectionId holder : queue.holders()) {
+    const auto held = holders_.find(holder.value);
+    if (held != holders_.end()) held->second.erase(removed.id);
+  }
+  const bool has_log = queue.has_log();
+  queues_.erase(at);
+  if (has_log) parts_.store->drop_log(removed.id);
+}
+
+Queue* BrokerShard::find_queue(QueueId id) {
+  if (last_queue_ != nullptr && last_queue_id_ == id) return last_queue_;
+  const auto at = queues_.find(id);
+  if (at == queues_.end()) return nullptr;
+  last_queue_id_ = id;
+  last_queue_ = at->second.get();
+  return last_queue_;
+}
+
+}  // namespace warren::broker

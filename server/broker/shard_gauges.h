@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every shard may know about the others: how far behind they are. The only memory that shards share.
+// Thread safety: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "storage/base/ids.h"
+
+namespace warren::broker {
+
+class ShardGauges {
+ public:
+  explicit ShardGauges(unsigned shard_count)
+      : count_(shard_count), gauges_(std::make_unique<Gauge[]>(shard_count)) {}
+
+  void set_uncommitted(ShardIndex shard, std::uint64_t bytes) {
+    gauges_[shard].uncommitted.store(bytes, std::memory_order_relaxed);
+  }
+  void add_inbound(ShardIndex shard, std::int64_t bytes) {
+    gauges_[shard].inbound.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  // The worst shard's backlog in bytes.
+  std::uint64_t backlog() const {
+    std::uint64_t worst = 0;
+    for (unsigned i = 0; i < count_; ++i) {
+      const std::int64_t inbound = gauges_[i].inbound.load(std::memory_order_relaxed);
+      const std::uint64_t total = gauges_[i].uncommitted.load(std::memory_order_relaxed) +
+                                  static_cast<std::uint64_t>(inbound > 0 ? inbound : 0);
+      if (total > worst) worst = total;
+    }
+    return worst;
+  }
+
+ private:
+  struct alignas(64) Gauge {
+    std::atomic<std::uint64_t> uncommitted{0};
+    std::atomic<std::int64_t> inbound{0};  // published bytes on the way to the shard
+  };
+  unsigned count_;
+  std::unique_ptr<Gauge[]> gauges_;
+};
+
+}  // namespace warren::broker

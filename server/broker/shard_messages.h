@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// The closed list of what shards say to each other. Between two shards messages arrive in the order they were sent:
+// AMQP's order per channel rests on it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <boost/container/small_vector.hpp>
+
+#include "server/amqp/amqp_error.h"
+#include "server/broker/broker_ids.h"
+#include "server/broker/topology.h"
+#include "storage/base/block.h"
+#include "storage/engine/queue_log.h"
+
+namespace warren::broker {
+
+// Where an answer goes: the session's shard is part of the connection id. `ticket` is the session's own number;
+// 0: nobody waits.
+struct ReplyTo {
+  ConnectionId connection;
+  std::uint64_t ticket = 0;
+};
+
+// The answer to a request. Which fields mean something depends on the request.
+struct Reply {
+  ReplyTo to;
+  std::optional<amqp::AmqpError> error;
+  std::string name;                // queue.declare: the queue
+  std::uint32_t message_count = 0; // ready messages
+  std::uint32_t consumer_count = 0;
+  BlockRef block;                  // basic.get: the message; null: empty
+  Seq seq = 0;
+  QueueId queue;
+  bool redelivered = false;
+};
+
+// ---- session shard -> a queue's home ----
+
+// One message for one or several queues of the receiving shard.
+struct PublishMessage {
+  struct Target {
+    QueueId queue;
+    bool confirmed = false;  // keeps the message durably: answers `confirm`, even if it is gone by now
+  };
+  BlockRef block;
+  boost::container::small_vector<Target, 2> targets;
+  std::optional<storage::CommitToken> confirm;  // comes back once per queue that keeps it durably
+  std::uint64_t fanout = 0;                     // 0, or a publish that is one commit over several shards (S4)
+  std::uint32_t fanout_shards = 0;
+};
+
+enum class Settlement : std::uint8_t { ack, requeue, reject };
+
+struct SettleMessage {
+  struct One {
+    QueueId queue;
+    Seq seq = 0;
+    Settlement how = Settlement::ack;
+  };
+  std::vector<One> settled;
+};
+
+struct ConsumeRequest {
+  ReplyTo reply_to;
+  QueueId queue;
+  ChannelKey channel;
+  ConsumerNumber consumer = 0;
+  std::string tag;
+  bool no_ack = false;
+  bool exclusive = false;
+  bool shared_limit = false;   // the channel has a limit over all its consumers: deliveries are asked for first
+  std::uint16_t prefetch = 0;  // 0: no limit
+  std::int32_t priority = 0;
+};
+struct CancelRequest {
+  ReplyTo reply_to;
+  QueueId queue;
+  ChannelKey channel;
+  ConsumerNumber consumer = 0;
+};
+struct GetRequest {
+  ReplyTo reply_to;
+  QueueId queue;
+  ChannelKey channel;
+  bool no_ack = false;
+};
+struct PurgeRequest {
+  ReplyTo reply_to;
+  QueueId queue;
+};
+struct DeleteQueueRequest {
+  ReplyTo reply_to;
+  QueueId queue;
+  bool if_unused = false;
+  bool if_empty = false;
+};
+struct DeclareQueue {
+  ReplyTo reply_to;
+  storage::QueueDefinition definition;  // log: not set
+  ConnectionId connection;
+  bool server_named = false;
+};
+// Ready and consumer counts, for a queue.declare of an existing queue. If the queue is just being removed, the
+// declaration in `retry` goes back to the control shard and makes a new one; without it the answer is 404.
+struct CountRequest {
+  ReplyTo reply_to;
+  QueueId queue;
+  std::shared_ptr<DeclareQueue> retry;
+  std::string vhost;  // for the 404
+  std::string name;
+};
+// Bytes of this consumer left for the socket.
+struct CreditReturn {
+  QueueId queue;
+  ChannelKey channel;
+  ConsumerNumber consumer = 0;
+  std::uint64_t bytes = 0;
+};
+// The channel's shared limit lets `count` more deliveries through, in answer to an ask.
+struct Grant {
+  QueueId queue;
+  ChannelKey channel;
+  ConsumerNumber consumer = 0;
+  std::uint32_t count = 0;
+};
+// The consumer's channel has, or has no more, a limit over all of its consumers.
+struct ShareLimit {
+  QueueId queue;
+  ChannelKey channel;
+  ConsumerNumber consumer = 0;
+  bool shared = false;
+};
+// The channel, or with channel 0 the whole connection, is gone: its consumers go, its unsettled messages come back.
+struct HolderGone {
+  ChannelKey channel;
+};
+
+// ---- a queue's home -> session shard ----
+
+struct Delivery {
+  ConnectionId connection;
+  ConsumerNumber consumer = 0;
+  QueueId queue;
+  Seq seq = 0;
+  bool redelivered = false;
+  BlockRef block;
+};
+struct Confirmed {
+  std::vector<storage::CommitToken> tokens;
+};
+struct ConsumerCancelled {
+  ConnectionId connection;
+  ConsumerNumber consumer = 0;
+};
+// A consumer under a shared limit could be served: answered by a Grant when the channel has room.
+struct Ask {
+  ConnectionId connection;
+  ConsumerNumber consumer = 0;
+};
+// What a Grant did not use.
+struct GrantReturn {
+  ConnectionId connection;
+  ConsumerNumber consumer = 0;
+  std::uint32_t count = 0;
+};
+
+// ---- session shard -> control shard ----
+
+struct DeclareExchange {
+  ReplyTo reply_to;
+  storage::ExchangeDefinition definition;
+};
+struct DeleteExchange {
+  ReplyTo reply_to;
+  std::string vhost;
+  std::string name;
+  bool if_unused = false;
+};
+struct ChangeBinding {
+  ReplyTo reply_to;
+  bool add = true;
+  ConnectionId connection;  // who asks: exclusive queues are their owner's only
+  storage::BindingDefinition definition;
+};
+// From a queue's home, which has checked that it may go; `reply` is passed on when the removal is durable.
+struct RemoveQueue {
+  std::string vhost;
+  std::string name;
+  QueueId queue;
+  Reply reply;
+};
+// The connection is gone, or about to answer close-ok: its exclusive queues go.
+struct RemoveExclusive {
+  ReplyTo reply_to;
+  ConnectionId connection;
+};
+struct Applied {
+  std::uint64_t operation = 0;
+};
+
+// ---- control shard -> every shard ----
+
+struct Apply {
+  std::uint64_t operation = 0;
+  std::vector<TopologyChange> changes;
+};
+
+using ShardMessage =
+    std::variant<PublishMessage, SettleMessage, ConsumeRequest, CancelRequest, GetRequest,
+                 PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
+                 HolderGone,
+                 Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn, DeclareExchange,
+                 DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied,
+                 Apply>;
+
+}  // namespace warren::broker

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/net/connection.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "server/net/shard_loop.h"
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+#include "storage/base/units.h"
+
+namespace warren::net {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr std::size_t kPiecesPerWrite = 64;
+// Input added to an incomplete frame per read.
+constexpr std::size_t kRestReadBytes = 128_KiB;
+// After our last byte the peer gets this long to hang up, so that a reset does not swallow that byte.
+constexpr auto kLinger = std::chrono::seconds(1);
+
+}  // namespace
+
+std::shared_ptr<Connection> Connection::create(ShardLoop& loop, tcp::socket socket) {
+  boost::system::error_code error;
+  const tcp::endpoint peer = socket.remote_endpoint(error);
+  if (!error) socket.set_option(tcp::no_delay(true), error);
+  if (!error) socket.non_blocking(true, error);
+  if (error) return nullptr;
+  session::SessionParts parts;
+  parts.broker = loop.parts_.broker;
+  parts.users = loop.parts_.users;
+  parts.limits = loop.parts_.limits;
+  parts.clock = loop.parts_.clock;
+  parts.random = &loop.random_;
+  parts.peer = fmt::format("{}:{}", peer.address().to_string(), peer.port());
+  parts.peer_is_loopback = peer.address().is_loopback();
+  return std::make_shared<Connection>(loop, std::move(socket), std::move(parts));
+}
+
+Connection::Connection(ShardLoop& loop, tcp::socket socket, session::SessionParts parts)
+    : loop_(loop), socket_(std::move(socket)), session_([&] {
+        parts.host = this;
+        return std::move(parts);
+      }()) {}
+
+void Connection::start() { wait_readable(); }
+
+// ---- input ----
+
+void Connection::wait_readable() {
+  if (waiting_read_ || gone_) return;
+  waiting_read_ = true;
+  socket_.async_wait(tcp::socket::wait_read,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       self->waiting_read_ = false;
+                       if (self->gone_) return;
+                       if (error) return self->on_peer_gone();
+                       if (self->lingering_) return self->discard_input();
+                       self->on_readable();
+                     });
+}
+
+void Connection::on_readable() {
+  boost::system::error_code error;
+  if (rest_.empty()) {
+    std::vector<char>& buffer = loop_.read_buffer();
+    const std::size_t n = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
+    if (!error) offer(Bytes(buffer.data(), n), false);
+  } else {
+    const std::size_t had = rest_.size();
+    rest_.resize(had + kRestReadBytes);
+    const std::size_t n =
+        socket_.read_some(asio::buffer(rest_.data() + had, kRestReadBytes), error);
+    rest_.resize(had + n);
+    if (!error) offer(rest_, true);
+  }
+  if (error && error != asio::error::would_block) return on_peer_gone();
+  after_input();
+}
+
+void Connection::offer(Bytes in, bool in_rest) {
+  const std::size_t consumed = session_.on_bytes(in);
+  if (in_rest) {
+    rest_.erase(0, consumed);
+    if (rest_.empty() && rest_.capacity() > kRestReadBytes) rest_ = std::string();
+  } else if (consumed < in.size()) {
+    rest_.assign(in.substr(consumed));
+  }
+}
+
+void Connection::after_input() {
+  if (gone_ || lingering_ || !session_.wants_input()) return;
+  if (session_.publishes() && loop_.parts_.broker->overloaded()) {
+    if (!throttled_) {
+      throttled_ = true;
+      loop_.throttle(*this);
+    }
+    return;
+  }
+  wait_readable();
+}
+
+void Connection::unthrottle() {
+  throttled_ = false;
+  after_input();
+}
+
+void Connection::input_ready() {
+  if (feeding_) return;
+  feeding_ = true;
+  loop_.feed_later(*this);
+}
+
+void Connection::feed() {
+  feeding_ = false;
+  if (gone_ || lingering_) return;
+  if (!rest_.empty() && session_.wants_input()) offer(rest_, true);
+  after_input();
+}
+
+void Connection::on_peer_gone() {
+  session_.on_disconnect();
+  close_socket();
+}
+
+// ---- output ----
+
+void Connection::output_ready() { loop_.flush_later(*this); }
+
+void Connection::flush() {
+  if (gone_) return;
+  session::OutBuffer& out = session_.output();
+  while (!out.empty() && !waiting_write_) {
+    std::array<Bytes, kPiecesPerWrite> pieces;
+    std::array<iovec, kPiecesPerWrite> vectors;
+    const std::size_t n = out.front(pieces.data(), pieces.size());
+    for (std::size_t i = 0; i < n; ++i) {
+      vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+    }
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = n;
+    const ssize_t written = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+    if (written >= 0) {
+      out.consume(static_cast<std::size_t>(written));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      wait_writable();
+    } else if (errno != EINTR) {
+      return on_peer_gone();
+    }
+  }
+  session_.on_flushed();
+  if (session_.closed() && out.empty() && !lingering_) begin_linger();
+}
+
+void Connection::wait_writable() {
+  waiting_write_ = true;
+  socket_.async_wait(tcp::socket::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       self->waiting_write_ = false;
+                       if (self->gone_) return;
+                       if (error) return self->on_peer_gone();
+                       self->flush();
+                     });
+}
+
+// ---- the end ----
+
+void Connection::begin_linger() {
+  lingering_ = true;
+  linger_until_ = loop_.parts_.clock->now() + kLinger;
+  rest_ = std::string();
+  boost::system::error_code error;
+  socket_.shutdown(tcp::socket::shutdown_send, error);
+  if (error) return close_socket();
+  wait_readable();
+}
+
+void Connection::discard_input() {
+  boost::system::error_code error;
+  std::vector<char>& buffer = loop_.read_buffer();
+  socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
+  if (error && error != asio::error::would_block) return close_socket();
+  wait_readable();
+}
+
+void Connection::on_tick(Instant now) {
+  if (gone_) return;
+  if (lingering_) {
+    if (now >= linger_until_) close_socket();
+    return;
+  }
+  session_.on_tick(now);
+  // A peer that does not read its last words is not waited for.
+  if (session_.closed() && !session_.output().empty()) {
+    if (linger_until_ == Instant{}) linger_until_ = now + kLinger;
+    if (now >= linger_until_) close_socket();
+  }
+}
+
+void Connection::force_close(std::string_view reason) {
+  session_.force_close(amqp::ReplyCode::connection_forced, reason);
+}
+
+void Connection::close_socket() {
+  if (gone_) return;
+  gone_ = true;
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  loop_.drop(*this);
+}
+
+}  // namespace warren::net

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/net/shard_loop.h"
+
+#include <chrono>
+#include <future>
+
+#include <boost/asio/post.hpp>
+
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+#include "storage/base/units.h"
+
+namespace warren::net {
+namespace {
+
+namespace asio = boost::asio;
+
+// Read at once from one socket; more than the largest frame that is left over from the read before.
+constexpr std::size_t kReadBytes = 256_KiB;
+constexpr auto kTickInterval = std::chrono::milliseconds(500);
+// While publishers are held back, how often the backlog is looked at.
+constexpr auto kThrottleInterval = std::chrono::milliseconds(2);
+// Handlers run between two turns at most, so that no socket keeps the turn waiting.
+constexpr int kHandlersPerTurn = 64;
+
+}  // namespace
+
+ShardLoop::ShardLoop()
+    : keep_running_(asio::make_work_guard(io_)), tick_(io_), read_buffer_(kReadBytes) {}
+
+ShardLoop::~ShardLoop() { stop(); }
+
+void ShardLoop::set_parts(ShardLoopParts parts) {
+  parts_ = std::move(parts);
+  random_.seed(parts_.random_seed);
+}
+
+void ShardLoop::start() {
+  WARREN_ASSERT(parts_.broker != nullptr);
+  arm_tick();
+  thread_ = std::thread([this] { run(); });
+}
+
+void ShardLoop::stop() {
+  if (!thread_.joinable()) return;
+  post([this] { stopping_ = true; });
+  thread_.join();
+}
+
+void ShardLoop::post(std::function<void()> function) { asio::post(io_, std::move(function)); }
+
+void ShardLoop::wake() {
+  asio::post(io_, [] {});
+}
+
+void ShardLoop::run_and_wait(std::function<void()> function) {
+  std::promise<void> done;
+  post([&] {
+    function();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+void ShardLoop::run() {
+  while (!stopping_) {
+    const Instant next = turn();
+    if (stopping_) break;
+    wait(next);
+  }
+  connections_.clear();
+}
+
+// One turn of everything that does not wait. Returns when to come again.
+Instant ShardLoop::turn() {
+  broker::BrokerShard& broker = *parts_.broker;
+  std::vector<broker::ShardMessage> batch = mailbox_.take();
+  if (!batch.empty()) broker.receive(std::move(batch));
+  Instant next = broker.run_turn(parts_.clock->now());
+
+  std::vector<std::shared_ptr<Connection>> list;
+  list.swap(to_flush_);
+  for (const auto& connection : list) connection->flush();
+  list.clear();
+  list.swap(to_feed_);
+  for (const auto& connection : list) connection->feed();
+  resume_throttled();
+
+  if (broker.has_work() || !to_flush_.empty() || !to_feed_.empty()) return Instant::min();
+  if (!throttled_.empty()) next = std::min(next, parts_.clock->now() + kThrottleInterval);
+  return next;
+}
+
+void ShardLoop::wait(Instant until) {
+  if (until == Instant::min()) {
+    for (int i = 0; i < kHandlersPerTurn && io_.poll_one() > 0; ++i) {
+    }
+    return;
+  }
+  const std::size_t ran = until == Instant::max() ? io_.run_one() : io_.run_one_until(until);
+  if (ran == 0) return;
+  for (int i = 1; i < kHandlersPerTurn && io_.poll_one() > 0; ++i) {
+  }
+}
+
+void ShardLoop::resume_throttled() {
+  if (throttled_.empty() || parts_.broker->overloaded()) return;
+  std::vector<std::shared_ptr<Connection>> list;
+  list.swap(throttled_);
+  for (const auto& connection : list) connection->unthrottle();
+}
+
+void ShardLoop::arm_tick() {
+  tick_.expires_after(kTickInterval);
+  tick_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    on_tick();
+    arm_tick();
+  });
+}
+
+void ShardLoop::on_tick() {
+  const Instant now = parts_.clock->now();
+  const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  for (const auto& connection : all) connection->on_tick(now);
+}
+
+void ShardLoop::adopt(asio::ip::tcp::socket socket) {
+  if (closing_) return;
+  auto connection = Connection::create(*this, std::move(socket));
+  if (connection == nullptr) return;
+  connections_.insert(connection);
+  connection->start();
+}
+
+void ShardLoop::close_connections(std::string_view reason) {
+  closing_ = true;
+  const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  for (const auto& connection : all) connection->force_close(reason);
+}
+
+}  // namespace warren::net

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// One AMQP channel: its state, its consumers, its unsettled deliveries, its publishes under way.
+// A handler returns nothing, or the error that closes the channel or the connection; the dispatcher adds the method.
+//   channel.cc           dispatch, replies, closing
+//   channel_exchange.cc  class exchange      channel_queue.cc  class queue
+//   channel_publish.cc   basic.publish, confirm.select       channel_basic.cc  consuming and settling
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/amqp/gen/any_method.gen.h"
+#include "server/auth/user_store.h"
+#include "server/broker/broker_shard.h"
+#include "server/session/confirm_tracker.h"
+#include "server/session/content_assembler.h"
+#include "server/session/unacked_window.h"
+
+namespace warren::session {
+
+class ConnectionSession;
+
+using Outcome = std::optional<amqp::AmqpError>;
+
+// A consumer as its channel sees it.
+struct ConsumerRecord {
+  broker::ConsumerNumber number = 0;
+  std::uint16_t channel = 0;
+  std::string tag;
+  broker::QueueId queue;
+  ShardIndex home = 0;
+  bool no_ack = false;
+  bool owes_credit = false;         // delivered bytes that were not returned to the queue yet
+  std::uint64_t in_flight_bytes = 0;
+  std::uint32_t granted = 0;        // let through under the shared limit and not delivered yet
+};
+
+// What a channel waits for: input of the connection stands still until the answer is there.
+enum class Waiting : std::uint8_t {
+  exchange_declare,
+  exchange_delete,
+  exchange_bind,
+  exchange_unbind,
+  queue_declare,
+  queue_bind,
+  queue_unbind,
+  queue_purge,
+  queue_delete,
+  consume,
+  cancel,
+  get,
+};
+
+struct PendingRequest {
+  Waiting what = Waiting::get;
+  bool nowait = false;
+  bool no_ack = false;                    // get
+  broker::ConsumerNumber consumer = 0;    // consume
+  ShardIndex home = 0;                    // get
+  std::string name;                       // consume, cancel: the tag; queue.declare: the queue
+};
+
+// Runs on: the connection's shard. Owned by: ConnectionSession.
+class Channel {
+ public:
+  Channel(ConnectionSession& session, std::uint16_t number);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  std::uint16_t number() const { return number_; }
+  // We sent channel.close: everything but close and close-ok is dropped (P1).
+  bool closing() const { return closing_; }
+
+  // ---- frames; the payload of a method begins with its ids ----
+  Outcome on_method(Bytes payload);
+  Outcome on_header(Bytes payload);
+  Outcome on_body(Bytes payload);
+
+  // ---- from the broker ----
+  Outcome on_reply(PendingRequest& pending, broker::Reply& reply);
+  void on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery);
+  void on_confirmed(std::uint64_t publish_seq) { confirms_.confirm(publish_seq); }
+  void on_consumer_cancelled(ConsumerRecord& consumer);
+  void on_ask(ConsumerRecord& consumer);
+  void on_grant_return(ConsumerRecord& consumer, std::uint32_t count);
+  void flush_confirms();
+
+  // Sends channel.close and lets go of everything.
+  void close_with(const amqp::AmqpError& error);
+  // Gives back what the channel holds. `tell_broker` false: the whole connection is being released.
+  void release(bool tell_broker);
+
+ private:
+  friend struct MethodHandler;
+
+  // Every method a client may send has an overload; the rest is 503.
+  Outcome handle(const amqp::ChannelFlow& method);
+  Outcome handle(const amqp::ChannelClose& method);
+  Outcome handle(const amqp::AccessRequest& method);
+  Outcome handle(const amqp::ExchangeDeclare& method);
+  Outcome handle(const amqp::ExchangeDelete& method);
+  Outcome handle(const amqp::ExchangeBind& method);
+  Outcome handle(const amqp::ExchangeUnbind& method);
+  Outcome handle(const amqp::QueueDeclare& method);
+  Outcome handle(const amqp::QueueBind& method);
+  Outcome handle(const amqp::QueueUnbind& method);
+  Outcome handle(const amqp::QueuePurge& method);
+  Outcome handle(const amqp::QueueDelete& method);
+  Outcome handle(const amqp::BasicQos& method);
+  Outcome handle(const amqp::BasicConsume& method);
+  Outcome handle(const amqp::BasicCancel& method);
+  Outcome handle(const amqp::BasicPublish& method);
+  Outcome handle(const amqp::BasicGet& method);
+  Outcome handle(const amqp::BasicAck& method);
+  Outcome handle(const amqp::BasicReject& method);
+  Outcome handle(const amqp::BasicNack& method);
+  Outcome handle(const amqp::BasicRecover& method);
+  Outcome handle(const amqp::BasicRecoverAsync& method);
+  Outcome handle(const amqp::ConfirmSelect& method);
+  template <class Method>
+  Outcome handle(const Method& method);
+
+  broker::BrokerShard& broker();
+  const broker::Vhost& vhost();
+  broker::ChannelKey key() const;
+  template <class Method>
+  void send(const Method& method);
+  Outcome check_permission(auth::Operation operation, std::string_view resource);
+
+  // An empty name is the queue declared last on this channel.
+  std::optional<std::string> queue_name(Bytes given) const;
+  // The queue, unless it is missing (404) or another connection's (405).
+  Outcome find_queue(const std::string& name, broker::QueueHandle*& handle);
+  Outcome change_binding(bool add, storage::BindingDefinition definition, Waiting waiting, bool nowait);
+
+  Outcome publish();
+  Outcome find_publish_route(Bytes headers);
+  Outcome check_properties(const amqp::PropertiesView& properties);
+  void return_unroutable(const BlockRef& block);
+
+  void settle(const std::vector<UnackedDelivery>& deliveries, broker::Settlement how);
+  Outcome settle_tag(std::uint64_t tag, bool multiple, broker::Settlement how);
+  void recover();
+  std::uint64_t track(const UnackedDelivery& delivery, bool no_ack);
+  void set_shared_limit(std::uint16_t limit);
+  void serve_asks();
+  ConsumerRecord* find_consumer(std::string_view tag);
+  void forget_consumer(ConsumerRecord& consumer);
+
+  ConnectionSession& session_;
+  const std::uint16_t number_;
+  bool closing_ = false;
+  std::string last_queue_;
+
+  // Publishing
+  ContentAssembler content_;
+  bool confirming_ = false;
+  bool confirms_marked_ = false;
+  ConfirmTracker confirms_;
+  // The last route, while the topology stands and the exchange does not look at headers.
+  struct Route {
+    std::uint64_t version = 0;
+    std::string exchange;
+    std::string routing_key;
+    std::vector<broker::QueueHandle*> queues;
+  } route_;
+
+  // Consuming
+  std::vector<std::unique_ptr<ConsumerRecord>> consumers_;
+  UnackedWindow unacked_;
+  std::uint16_t prefetch_ = 0;      // for consumers that start from now on
+  std::uint16_t shared_limit_ = 0;  // over all consumers of the channel; 0: none
+  std::uint64_t shared_unacked_ = 0;
+  std::uint64_t shared_granted_ = 0;  // let through and not delivered yet
+  std::deque<broker::ConsumerNumber> asks_;
+  std::uint64_t used_shards_ = 0;  // a bit per shard that holds something for this channel
+  std::vector<UnackedDelivery> scratch_;
+};
+
+}  // namespace warren::session

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Consuming and settling: qos, consume, cancel, get, ack, nack, reject, recover.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "server/amqp/field_table_codec.h"
+#include "server/session/channel_send.h"
+#include "storage/base/assert.h"
+
+namespace warren::session {
+
+Outcome Channel::handle(const amqp::BasicQos& method) {
+  if (method.prefetch_size != 0) {
+    return amqp::connection_error(amqp::ReplyCode::not_implemented,
+                                  fmt::format("prefetch_size!=0 ({})", method.prefetch_size));
+  }
+  if (method.global) {
+    set_shared_limit(method.prefetch_count);
+  } else {
+    prefetch_ = method.prefetch_count;
+  }
+  send(amqp::BasicQosOk{});
+  return {};
+}
+
+// A limit over all consumers of the channel holds at once, for the ones that are there too.
+void Channel::set_shared_limit(std::uint16_t limit) {
+  const bool had = shared_limit_ != 0;
+  shared_limit_ = limit;
+  const bool has = limit != 0;
+  if (had != has) {
+    for (const auto& consumer : consumers_) {
+      broker().send(consumer->home,
+                    broker::ShareLimit{consumer->queue, key(), consumer->number, has});
+    }
+    if (!has) asks_.clear();
+  }
+  serve_asks();
+}
+
+void Channel::on_ask(ConsumerRecord& consumer) {
+  asks_.push_back(consumer.number);
+  serve_asks();
+}
+
+void Channel::on_grant_return(ConsumerRecord& consumer, std::uint32_t count) {
+  WARREN_ASSERT(consumer.granted >= count && shared_granted_ >= count);
+  consumer.granted -= count;
+  shared_granted_ -= count;
+  serve_asks();
+}
+
+// Lets waiting consumers through, in turn, while the channel's limit has room.
+void Channel::serve_asks() {
+  constexpr std::uint64_t kGrantMax = 64;
+  while (!asks_.empty() && shared_limit_ != 0) {
+    const std::uint64_t taken = shared_unacked_ + shared_granted_;
+    if (taken >= shared_limit_) return;
+    ConsumerRecord* const consumer = session_.find_consumer(asks_.front());
+    asks_.pop_front();
+    if (consumer == nullptr) continue;
+    const std::uint64_t share = (shared_limit_ - taken) / (asks_.size() + 1);
+    const auto count = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 1, kGrantMax));
+    consumer->granted += count;
+    shared_granted_ += count;
+    broker().send(consumer->home,
+                  broker::Grant{consumer->queue, key(), consumer->number, count});
+  }
+}
+
+ConsumerRecord* Channel::find_consumer(std::string_view tag) {
+  for (const auto& consumer : consumers_) {
+    if (consumer->tag == tag) return consumer.get();
+  }
+  return nullptr;
+}
+
+void Channel::forget_consumer(ConsumerRecord& consumer) {
+  shared_granted_ -= consumer.granted;
+  session_.remove_consumer(consumer);
+  std::erase_if(consumers_, [&consumer](const std::unique_ptr<ConsumerRecord>& one) {
+    return one.get() == &consumer;
+  });
+}
+
+Outcome Channel::handle(const amqp::BasicConsume& method) {
+  const auto name = queue_name(method.queue);
+  if (!name) {
+    return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
+  }
+  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
+  broker::QueueHandle* handle = nullptr;
+  if (Outcome error = find_queue(*name, handle)) return error;
+  if (!method.consumer_tag.empty() && find_consumer(method.consumer_tag) != nullptr) {
+    return amqp::connection_error(
+        amqp::ReplyCode::not_allowed,
+        fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag.value));
+  }
+  std::int32_t priority = 0;
+  if (!method.arguments.empty()) {
+    const auto arguments = amqp::decode_table(method.arguments);
+    const amqp::FieldValue* const value =
+        arguments.ok() ? arguments->find("x-priority") : nullptr;
+    if (value != nullptr) {
+      const auto number = amqp::as_integer(*value);
+      if (!number) {
+        return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                                   fmt::format("invalid arg 'x-priority' for queue '{}' in vhost "
+                                               "'{}': unacceptable type {}",
+                                               *name, session_.vhost_name(),
+                                               amqp::type_name(value->type())));
+      }
+      priority = static_cast<std::int32_t>(
+          std::clamp<std::int64_t>(*number, INT32_MIN, INT32_MAX));
+    }
+  }
+  auto consumer = std::make_unique<ConsumerRecord>();
+  consumer->channel = number_;
+  consumer->tag = method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
+                                              : std::string(method.consumer_tag.value);
+  consumer->queue = handle->id;
+  consumer->home = handle->home;
+  consumer->no_ack = method.no_ack;
+  session_.add_consumer(*consumer);
+  used_shards_ |= std::uint64_t{1} << handle->home;
+
+  PendingRequest pending;
+  pending.what = Waiting::consume;
+  pending.nowait = method.nowait;
+  pending.name = consumer->tag;
+  pending.consumer = consumer->number;
+  broker::ConsumeRequest request;
+  request.queue = handle->id;
+  request.channel = key();
+  request.consumer = consumer->number;
+  request.tag = consumer->tag;
+  request.no_ack = method.no_ack;
+  request.exclusive = method.exclusive;
+  request.shared_limit = shared_limit_ != 0;
+  request.prefetch = prefetch_;
+  request.priority = priority;
+  const ShardIndex home = handle->home;
+  consumers_.push_back(std::move(consumer));
+  session_.request(number_, std::move(pending), home, [&](broker::ReplyTo to) {
+    request.reply_to = to;
+    return std::move(request);
+  });
+  return {};
+}
+
+Outcome Channel::handle(const amqp::BasicCancel& method) {
+  ConsumerRecord* const consumer = find_consumer(method.consumer_tag);
+  if (consumer == nullptr) {
+    if (!method.nowait) send(amqp::BasicCancelOk{.consumer_tag = method.consumer_tag});
+    return {};
+  }
+  PendingRequest pending;
+  pending.what = Waiting::cancel;
+  pending.nowait = method.nowait;
+  pending.name = consumer->tag;
+  pending.consumer = consumer->number;
+  broker::CancelRequest request{{}, consumer->queue, key(), consumer->number};
+  // Deliveries that are under way still reach the client: the record goes with the answer.
+  session_.request(number_, std::move(pending), consumer->home, [&](broker::ReplyTo to) {
+    request.reply_to = to;
+    return request;
+  });
+  return {};
+}
+
+// The queue is gone. Clients that asked for it are told.
+void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
+  if (session_.cancel_notify()) {
+    send(amqp::BasicCancel{.consumer_tag = consumer.tag, .nowait = true});
+  }
+  forget_consumer(consumer);
+}
+
+void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
+  const broker::MessageView message(*delivery.block);
+  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home, false};
+  if (consumer.granted > 0) {
+    --consumer.granted;
+    --shared_granted_;
+  }
+  amqp::BasicDeliver deliver;
+  deliver.consumer_tag = consumer.tag;
+  deliver.delivery_tag = track(unacked, consumer.no_ack);
+  deliver.redelivered = delivery.redelivered;
+  deliver.exchange = message.exchange();
+  deliver.routing_key = message.routing_key();
+  send(deliver);
+  session_.send_content(number_, delivery.block);
+  session_.owe_credit(consumer, delivery.block->size());
+}
+
+// The delivery's tag (P4).
+std::uint64_t Channel::track(const UnackedDelivery& delivery, bool no_ack) {
+  if (no_ack) return unacked_.skip();
+  if (delivery.consumer != 0) ++shared_unacked_;
+  return unacked_.add(delivery);
+}
+
+Outcome Channel::handle(const amqp::BasicGet& method) {
+  const auto name = queue_name(method.queue);
+  if (!name) {
+    return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
+  }
+  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
+  broker::QueueHandle* handle = nullptr;
+  if (Outcome error = find_queue(*name, handle)) return error;
+  used_shards_ |= std::uint64_t{1} << handle->home;
+  PendingRequest pending;
+  pending.what = Waiting::get;
+  pending.no_ack = method.no_ack;
+  pending.home = handle->home;
+  const broker::QueueId id = handle->id;
+  session_.request(number_, std::move(pending), handle->home, [&](broker::ReplyTo to) {
+    return broker::GetRequest{to, id, key(), method.no_ack};
+  });
+  return {};
+}
+
+void Channel::settle(const std::vector<UnackedDelivery>& deliveries, broker::Settlement how) {
+  for (const UnackedDelivery& delivery : deliveries) {
+    if (delivery.consumer != 0) {
+      WARREN_ASSERT(shared_unacked_ > 0);
+      --shared_unacked_;
+    }
+    broker().settle(delivery.home, delivery.queue, delivery.seq, how);
+  }
+  if (!asks_.empty()) serve_asks();
+}
+
+Outcome Channel::settle_tag(std::uint64_t tag, bool multiple, broker::Settlement how) {
+  scratch_.clear();
+  if (!unacked_.settle(tag, multiple, scratch_)) {
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               fmt::format("unknown delivery tag {}", tag));
+  }
+  // Requeued oldest last or first, the queue puts them back by position.
+  settle(scratch_, how);
+  return {};
+}
+
+Outcome Channel::handle(const amqp::BasicAck& method) {
+  return settle_tag(method.delivery_tag, method.multiple, broker::Settlement::ack);
+}
+
+Outcome Channel::handle(const amqp::BasicReject& method) {
+  return settle_tag(method.delivery_tag, false,
+                    method.requeue ? broker::Settlement::requeue : broker::Settlement::reject);
+}
+
+Outcome Channel::handle(const amqp::BasicNack& method) {
+  return settle_tag(method.delivery_tag, method.multiple,
+                    method.requeue ? broker::Settlement::requeue : broker::Settlement::reject);
+}
+
+void Channel::recover() {
+  scratch_.clear();
+  unacked_.take_all(scratch_);
+  settle(scratch_, broker::Settlement::requeue);
+}
+
+Outcome Channel::handle(const amqp::BasicRecover& method) {
+  if (!method.requeue) {
+    return amqp::connection_error(amqp::ReplyCode::not_implemented, "requeue=false");
+  }
+  recover();
+  send(amqp::BasicRecoverOk{});
+  return {};
+}
+
+Outcome Channel::handle(const amqp::BasicRecoverAsync& method) {
+  if (!method.requeue) {
+    return amqp::connection_error(amqp::ReplyCode::not_implemented, "requeue=false");
+  }
+  recover();
+  return {};
+}
+
+}  // namespace warren::session

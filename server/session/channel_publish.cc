@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// basic.publish and confirm.select.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "server/session/channel_send.h"
+#include "storage/base/assert.h"
+
+namespace warren::session {
+namespace {
+
+constexpr std::uint64_t kExpirationMsMax = 315'360'000'000;  // ten years, as RabbitMQ
+
+bool valid_expiration(std::string_view text) {
+  if (text.empty() || text.size() > 12) return false;
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value <= kExpirationMsMax;
+}
+
+}  // namespace
+
+Outcome Channel::handle(const amqp::BasicPublish& method) {
+  if (method.immediate) {
+    return amqp::connection_error(amqp::ReplyCode::not_implemented, "immediate=true");
+  }
+  session_.mark_publishes();
+  content_.start(method);
+  return {};
+}
+
+Outcome Channel::on_header(Bytes payload) {
+  Outcome error = content_.on_header(payload, session_.limits().message_bytes_max,
+                                     session_.wall_ms());
+  if (error) return error;
+  if (content_.state() == ContentAssembler::State::complete) return publish();
+  return {};
+}
+
+Outcome Channel::on_body(Bytes payload) {
+  if (Outcome error = content_.on_body(payload)) return error;
+  if (content_.state() == ContentAssembler::State::complete) return publish();
+  return {};
+}
+
+Outcome Channel::check_properties(const amqp::PropertiesView& properties) {
+  if (properties.expiration && !valid_expiration(*properties.expiration)) {
+    return amqp::channel_error(
+        amqp::ReplyCode::precondition_failed,
+        fmt::format("invalid expiration '{}'", properties.expiration->value));
+  }
+  if (properties.user_id && properties.user_id->value != session_.user()) {
+    const auth::User* const user = session_.users().find(session_.user());
+    if (user == nullptr || !auth::has_tag(*user, "impersonator")) {
+      return amqp::channel_error(
+          amqp::ReplyCode::precondition_failed,
+          fmt::format("user_id property set to '{}' but authenticated user was '{}'",
+                      properties.user_id->value, session_.user()));
+    }
+  }
+  return {};
+}
+
+// Fills route_.queues. What one publish looked up serves the next ones with the same exchange and key, until anything
+// in the topology or in permissions changes.
+Outcome Channel::find_publish_route(Bytes headers) {
+  const std::uint64_t version = broker().topology().version();
+  if (route_.version == version && route_.routing_key == content_.routing_key() &&
+      route_.exchange == content_.exchange()) {
+    return {};
+  }
+  route_.version = 0;
+  if (Outcome refused = check_permission(auth::Operation::write, content_.exchange())) {
+    return refused;
+  }
+  broker::Exchange* const exchange = vhost().find_exchange(content_.exchange());
+  if (exchange == nullptr) {
+    return broker::no_exchange(content_.exchange(), session_.vhost_name());
+  }
+  if (exchange->definition().internal) {
+    return amqp::channel_error(
+        amqp::ReplyCode::access_refused,
+        fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", exchange->name(),
+                    session_.vhost_name()));
+  }
+  broker::RouteInput input{content_.routing_key(), headers};
+  route_.queues = broker().route(vhost(), *exchange, input);
+  if (!headers.empty()) return {};  // headers may have decided: not to be remembered
+  route_.version = version;
+  route_.exchange = content_.exchange();
+  route_.routing_key = content_.routing_key();
+  return {};
+}
+
+Outcome Channel::publish() {
+  const BlockRef block = content_.take();
+  amqp::PropertiesView properties;
+  const bool parsed = amqp::parse_properties(broker::MessageView(*block).properties(), properties);
+  WARREN_ASSERT(parsed);  // the assembler has checked it
+  if (Outcome error = check_properties(properties)) return error;
+  const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
+  if (!headers.empty()) route_.version = 0;
+  if (Outcome error = find_publish_route(headers)) return error;
+
+  broker::Published published;
+  if (confirming_) {
+    const storage::CommitToken token = broker::BrokerShard::confirm_token(
+        session_.connection_id(), number_, confirms_.next_seq());
+    published = broker().publish(route_.queues, block, content_.persistent(), &token);
+  } else {
+    published = broker().publish(route_.queues, block, content_.persistent(), nullptr);
+  }
+  // The return goes out before the confirm (B6).
+  if (published.queues == 0 && content_.mandatory()) return_unroutable(block);
+  if (confirming_) {
+    confirms_.add(published.pending_confirms);
+    if (published.pending_confirms == 0) session_.mark_confirms(number_);
+  }
+  return {};
+}
+
+void Channel::return_unroutable(const BlockRef& block) {
+  amqp::BasicReturn back;
+  back.reply_code = static_cast<std::uint16_t>(amqp::ReplyCode::no_route);
+  back.reply_text = amqp::reply_code_name(amqp::ReplyCode::no_route);
+  back.exchange = content_.exchange();
+  back.routing_key = content_.routing_key();
+  send(back);
+  session_.send_content(number_, block);
+}
+
+Outcome Channel::handle(const amqp::ConfirmSelect& method) {
+  confirming_ = true;
+  if (!method.nowait) send(amqp::ConfirmSelectOk{});
+  return {};
+}
+
+void Channel::flush_confirms() {
+  confirms_.flush([this](std::uint64_t seq, bool multiple) {
+    amqp::BasicAck ack;
+    ack.delivery_tag = seq;
+    ack.multiple = multiple;
+    send(ack);
+  });
+}
+
+}  // namespace warren::session

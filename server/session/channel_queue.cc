@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Class queue (50): declare, bind, unbind, purge, delete.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "server/amqp/field_table_codec.h"
+#include "server/broker/arguments.h"
+#include "server/session/channel_send.h"
+#include "storage/base/log.h"
+
+namespace warren::session {
+namespace {
+
+amqp::AmqpError no_last_queue() {
+  return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
+}
+
+}  // namespace
+
+std::optional<std::string> Channel::queue_name(Bytes given) const {
+  if (!given.empty()) return broker::clean_name(given);
+  if (last_queue_.empty()) return std::nullopt;
+  return last_queue_;
+}
+
+Outcome Channel::find_queue(const std::string& name, broker::QueueHandle*& handle) {
+  handle = vhost().find_queue(name);
+  if (handle == nullptr) return broker::no_queue(name, session_.vhost_name());
+  if (handle->definition.exclusive && handle->owner != session_.connection_id()) {
+    return broker::locked_queue(name, session_.vhost_name());
+  }
+  return {};
+}
+
+Outcome Channel::handle(const amqp::QueueDeclare& method) {
+  PendingRequest pending;
+  pending.what = Waiting::queue_declare;
+  pending.nowait = method.nowait;
+  if (method.passive) {
+    const auto name = queue_name(method.queue);
+    if (!name) return no_last_queue();
+    broker::QueueHandle* handle = nullptr;
+    if (Outcome error = find_queue(*name, handle)) return error;
+    pending.name = *name;
+    const broker::QueueId id = handle->id;
+    session_.request(number_, std::move(pending), handle->home, [&](broker::ReplyTo to) {
+      return broker::CountRequest{to, id, nullptr, session_.vhost_name(), *name};
+    });
+    return {};
+  }
+  const bool server_named = method.queue.empty();
+  storage::QueueDefinition definition;
+  definition.vhost = session_.vhost_name();
+  definition.name =
+      server_named ? session_.random_name("amq.gen-") : broker::clean_name(method.queue);
+  definition.durable = method.durable;
+  definition.exclusive = method.exclusive;
+  definition.auto_delete = method.auto_delete;
+  definition.arguments = method.arguments.value;
+  if (Outcome refused = check_permission(auth::Operation::configure, definition.name)) {
+    return refused;
+  }
+  if (!definition.arguments.empty()) {
+    const auto arguments = amqp::decode_table(definition.arguments);
+    const std::string object =
+        fmt::format("queue '{}' in vhost '{}'", definition.name, definition.vhost);
+    if (arguments.ok()) {
+      if (auto error = broker::check_queue_arguments(*arguments, object)) return error;
+      for (const std::string_view name : broker::queue_arguments_without_effect()) {
+        if (!arguments->contains(name)) continue;
+        WLOG(warn, "argument has no effect in this version vhost='{}' queue='{}' argument={}",
+             printable(definition.vhost), printable(definition.name), name);
+      }
+    }
+  }
+  if (definition.exclusive) session_.mark_owner();
+  pending.name = definition.name;
+  session_.request(number_, std::move(pending), broker::BrokerShard::kControlShard,
+                   [&](broker::ReplyTo to) {
+                     return broker::DeclareQueue{to, std::move(definition),
+                                                 session_.connection_id(), server_named};
+                   });
+  return {};
+}
+
+Outcome Channel::handle(const amqp::QueueBind& method) {
+  const auto name = queue_name(method.queue);
+  if (!name) return no_last_queue();
+  storage::BindingDefinition definition;
+  definition.source = method.exchange.value;
+  definition.destination_kind = storage::BindingDestination::queue;
+  definition.destination = *name;
+  // Both names empty: the key is the queue's name (compatibility: rule 18).
+  const bool both_empty = method.queue.empty() && method.routing_key.empty();
+  definition.routing_key = both_empty ? *name : std::string(method.routing_key.value);
+  definition.arguments = method.arguments.value;
+  return change_binding(true, std::move(definition), Waiting::queue_bind, method.nowait);
+}
+
+Outcome Channel::handle(const amqp::QueueUnbind& method) {
+  const auto name = queue_name(method.queue);
+  if (!name) return no_last_queue();
+  storage::BindingDefinition definition;
+  definition.source = method.exchange.value;
+  definition.destination_kind = storage::BindingDestination::queue;
+  definition.destination = *name;
+  const bool both_empty = method.queue.empty() && method.routing_key.empty();
+  definition.routing_key = both_empty ? *name : std::string(method.routing_key.value);
+  definition.arguments = method.arguments.value;
+  return change_binding(false, std::move(definition), Waiting::queue_unbind, false);
+}
+
+Outcome Channel::handle(const amqp::QueuePurge& method) {
+  const auto name = queue_name(method.queue);
+  if (!name) return no_last_queue();
+  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
+  broker::QueueHandle* handle = nullptr;
+  if (Outcome error = find_queue(*name, handle)) return error;
+  PendingRequest pending;
+  pending.what = Waiting::queue_purge;
+  pending.nowait = method.nowait;
+  const broker::QueueId id = handle->id;
+  session_.request(number_, std::move(pending), handle->home, [id](broker::ReplyTo to) {
+    return broker::PurgeRequest{to, id};
+  });
+  return {};
+}
+
+Outcome Channel::handle(const amqp::QueueDelete& method) {
+  const auto name = queue_name(method.queue);
+  if (!name) return no_last_queue();
+  if (Outcome refused = check_permission(auth::Operation::configure, *name)) return refused;
+  if (vhost().find_queue(*name) == nullptr) {
+    if (!method.nowait) send(amqp::QueueDeleteOk{});
+    return {};
+  }
+  broker::QueueHandle* handle = nullptr;
+  if (Outcome error = find_queue(*name, handle)) return error;
+  PendingRequest pending;
+  pending.what = Waiting::queue_delete;
+  pending.nowait = method.nowait;
+  const broker::QueueId id = handle->id;
+  session_.request(number_, std::move(pending), handle->home, [&](broker::ReplyTo to) {
+    return broker::DeleteQueueRequest{to, id, method.if_unused, method.if_empty};
+  });
+  return {};
+}
+
+}  // namespace warren::session

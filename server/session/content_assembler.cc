@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/session/content_assembler.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "server/amqp/gen/constants.gen.h"
+#include "server/broker/message.h"
+#include "server/session/session_limits.h"
+#include "storage/base/assert.h"
+
+namespace warren::session {
+
+void ContentAssembler::start(const amqp::BasicPublish& publish) {
+  WARREN_ASSERT(state_ == State::idle);
+  state_ = State::want_header;
+  exchange_.assign(publish.exchange.value);
+  routing_key_.assign(publish.routing_key.value);
+  mandatory_ = publish.mandatory;
+  immediate_ = publish.immediate;
+}
+
+std::optional<amqp::AmqpError> ContentAssembler::on_header(Bytes payload, std::uint64_t bytes_max,
+                                                           std::int64_t now_ms) {
+  if (state_ != State::want_header) {
+    return amqp::connection_error(amqp::ReplyCode::unexpected_frame,
+                                  "content header frame without a method that carries content");
+  }
+  amqp::ContentHeader header;
+  if (!amqp::read_content_header(payload, header)) {
+    return amqp::connection_error(amqp::ReplyCode::syntax_error, "malformed content header");
+  }
+  if (header.class_id != amqp::kClassBasic) {
+    return amqp::connection_error(
+        amqp::ReplyCode::unexpected_frame,
+        fmt::format("expected content header for class 60, got one for class {} instead",
+                    header.class_id));
+  }
+  amqp::PropertiesView properties;
+  if (!amqp::parse_properties(header.raw_properties, properties)) {
+    return amqp::connection_error(amqp::ReplyCode::syntax_error, "malformed basic properties");
+  }
+  if (header.body_size > bytes_max) {
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               fmt::format("message size {} is larger than configured max size {}",
+                                           header.body_size, bytes_max));
+  }
+  broker::MessageHead head;
+  head.persistent = properties.delivery_mode == amqp::kDeliveryModePersistent;
+  head.priority = properties.priority.value_or(0);
+  head.published_ms = now_ms;
+  head.exchange = exchange_;
+  head.routing_key = routing_key_;
+  head.properties = header.raw_properties;
+  persistent_ = head.persistent;
+  const auto body_size = static_cast<std::size_t>(header.body_size);
+  const std::size_t at_first = std::min<std::size_t>(body_size, kBodyTrustedBytes);
+  block_ = broker::start_message(head, at_first);
+  filled_ = block_->size() - at_first;
+  total_ = filled_ + body_size;
+  state_ = body_size == 0 ? State::complete : State::want_body;
+  return std::nullopt;
+}
+
+std::optional<amqp::AmqpError> ContentAssembler::on_body(Bytes payload) {
+  if (state_ != State::want_body) {
+    return amqp::connection_error(amqp::ReplyCode::unexpected_frame,
+                                  "content body frame without a content header before it");
+  }
+  if (payload.size() > total_ - filled_) {
+    return amqp::connection_error(amqp::ReplyCode::unexpected_frame,
+                                  "content body is longer than its header announced");
+  }
+  if (payload.empty()) return std::nullopt;
+  make_room(payload.size());
+  std::memcpy(block_->data() + filled_, payload.data(), payload.size());
+  filled_ += payload.size();
+  if (filled_ == total_) state_ = State::complete;
+  return std::nullopt;
+}
+
+// Grows the block with what has arrived, never with what was announced.
+void ContentAssembler::make_room(std::size_t more) {
+  if (filled_ + more <= block_->size()) return;
+  const std::size_t size = std::min(total_, std::max(filled_ + more, 2 * block_->size()));
+  BlockRef larger = Block::create(size);
+  std::memcpy(larger->data(), block_->data(), filled_);
+  block_ = std::move(larger);
+}
+
+BlockRef ContentAssembler::take() {
+  WARREN_INVARIANT(P2, state_ == State::complete && filled_ == total_);
+  WARREN_INVARIANT(P2, block_->size() == total_);
+  state_ = State::idle;
+  return std::move(block_);
+}
+
+void ContentAssembler::reset() {
+  state_ = State::idle;
+  block_.reset();
+}
+
+}  // namespace warren::session
