@@ -73,14 +73,15 @@ bool Committer::step() {
     const std::lock_guard lock(mutex_);
     if (!error_.has_value()) group = queue_.take(kGroupBytesMax);
   }
-  if (!group.empty()) commit(std::move(group));
+  const bool found = !group.empty();
+  if (found) commit(std::move(group));
   bool report = false;
   {
     const std::lock_guard lock(mutex_);
     report = error_.has_value() && !std::exchange(reported_, true);
   }
   if (report) report_failure(*error_);
-  return !group.empty();
+  return found;
 }
 
 Status Committer::write(const HandOvers& group) {
