@@ -21,7 +21,8 @@ std::unique_ptr<re2::RE2> compile(const std::string& expression) {
   options.set_max_mem(kPatternMemoryMax);
   options.set_never_capture(true);
   auto compiled = std::make_unique<RE2>(expression, options);
-  return compiled->ok() ? std::move(compiled) : nullptr;
+  if (!compiled->ok()) compiled.reset();
+  return compiled;
 }
 
 }  // namespace
@@ -41,7 +42,9 @@ bool Pattern::matches(std::string_view name) const {
 }
 
 bool valid_pattern(const std::string& expression) {
-  return expression.empty() || compile(expression) != nullptr;
+  if (expression.empty()) return true;
+  const std::unique_ptr<re2::RE2> compiled = compile(expression);
+  return compiled != nullptr;
 }
 
 Permission::Permission(storage::PermissionDefinition definition)

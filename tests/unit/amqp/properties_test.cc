@@ -81,8 +81,9 @@ TEST(Properties, PersistentOnlyHasTheBytesOfTheSpecification) {
 }
 
 TEST(Properties, AnEmptyStringIsNotAnAbsentOne) {
+  const std::string raw = "\x01\x00\x00"s;
   PropertiesView parsed;
-  ASSERT_TRUE(parse_properties("\x01\x00\x00"s, parsed));
+  ASSERT_TRUE(parse_properties(raw, parsed));
   ASSERT_TRUE(parsed.expiration.has_value());
   EXPECT_EQ(*parsed.expiration, "");
 }
@@ -94,9 +95,9 @@ TEST(Properties, InvalidHeadersAreRejected) {
 }
 
 TEST(ContentHeader, ReadsItsFixedPart) {
+  const std::string payload = "\x00\x3C\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02\x10\x00\x02"s;
   ContentHeader header;
-  ASSERT_TRUE(
-      read_content_header("\x00\x3C\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02\x10\x00\x02"s, header));
+  ASSERT_TRUE(read_content_header(payload, header));
   EXPECT_EQ(header.class_id, 60);
   EXPECT_EQ(header.body_size, 0x100000002u);
   EXPECT_EQ(header.raw_properties, "\x10\x00\x02"s);
