@@ -124,18 +124,24 @@ class StoreDriver {
     }
   }
 
-  // A durable queue named `name` with a log of its own.
-  LogState define_queue(const std::string& name, ShardIndex index = 0) {
+  // A durable queue named `name` with a log of its own; its definition is not durable yet.
+  QueueLog& define_queue(const std::string& name, ShardIndex index = 0,
+                         const CommitToken* token = nullptr) {
     QueueDefinition queue;
     queue.vhost = "/";
     queue.name = name;
     queue.log = store->new_log_id();
     queue.durable = true;
-    shard(0).change_definitions({{DefinitionChange::Kind::put, queue}}, nullptr);
+    shard(0).change_definitions({{DefinitionChange::Kind::put, queue}}, token);
     LogState state;
     state.id = queue.log;
-    shard(index).open_log(state);
-    return state;
+    return shard(index).open_log(state);
+  }
+  void undefine_queue(const std::string& name, const CommitToken* token) {
+    QueueDefinition queue;
+    queue.vhost = "/";
+    queue.name = name;
+    shard(0).change_definitions({{DefinitionChange::Kind::remove, queue}}, token);
   }
 
   // Reads all of [from, to) to its end.

@@ -30,14 +30,8 @@ TEST(Store, CreatesThenRecoversNothing) {
 // S3: the token of a durable message comes back only after the commit.
 TEST(Store, TokenComesBackAfterTheSync) {
   StoreDriver d;
-  const LogState state = d.define_queue("q");
+  QueueLog& log = d.define_queue("q");
   d.settle_down();
-  QueueLog& log = d.shard().open_log([&] {
-    LogState other;
-    other.id = d.store->new_log_id();
-    return other;
-  }());
-  static_cast<void>(state);
   log.append(1, block_of("one"), Durability::durable, &kToken7);
   d.end_turns();
   EXPECT_THAT(d.listener().committed, IsEmpty());
@@ -57,15 +51,8 @@ QueueLog& reopen_only_log(StoreDriver& d) {
 }
 
 QueueLog& new_log(StoreDriver& d, ShardIndex shard = 0) {
-  QueueDefinition queue;
-  queue.vhost = "/";
-  queue.log = d.store->new_log_id();
-  queue.name = "q" + std::to_string(queue.log.value);
-  queue.durable = true;
-  d.shard(0).change_definitions({{DefinitionChange::Kind::put, queue}}, nullptr);
-  LogState state;
-  state.id = queue.log;
-  QueueLog& log = d.shard(shard).open_log(state);
+  static int names = 0;
+  QueueLog& log = d.define_queue("q" + std::to_string(++names), shard);
   d.settle_down();
   return log;
 }
@@ -427,13 +414,10 @@ TEST(Store, LogIdsAreNeverReused) {
 
 TEST(Store, OrphanLogsAreDropped) {
   StoreDriver d;
-  QueueLog& log = new_log(d);
+  QueueLog& log = d.define_queue("q");
   log.append(1, block_of("m"), Durability::durable, nullptr);
   d.settle_down();
-  QueueDefinition queue;
-  queue.vhost = "/";
-  queue.name = "q" + std::to_string(log.id().value);
-  d.shard().change_definitions({{DefinitionChange::Kind::remove, queue}}, nullptr);
+  d.undefine_queue("q", nullptr);
   d.settle_down();
   d.crash();
   EXPECT_EQ(d.store->recovery_report().orphan_logs_dropped, 1u);
