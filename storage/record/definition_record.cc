@@ -136,13 +136,16 @@ bool parse_kind(char kind, Bytes payload, Definition& out) {
 }  // namespace
 
 std::string encode_definition(const Definition& definition) {
-  return seal(kVersion, std::visit([](const auto& d) { return to_bytes(d); }, definition));
+  // The kind once more: an exchange would parse as a vhost.
+  std::string payload(1, encode_definition_key(definition).front());
+  payload += std::visit([](const auto& d) { return to_bytes(d); }, definition);
+  return seal(kVersion, payload);
 }
 
 Result<Definition> decode_definition(Bytes key, Bytes value) {
   WARREN_TRY(const Bytes payload, unseal(value, kVersion, "definition"));
   Definition out;
-  if (key.empty() || !parse_kind(key.front(), payload, out)) {
+  if (payload.empty() || !parse_kind(payload.front(), payload.substr(1), out)) {
     return Error{Errc::corruption, "definition record does not parse"};
   }
   if (encode_definition_key(out) != key) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Definitions <-> bytes (sealed protobuf). The key says which kind it is; the value repeats the
-// names, so that a record under a wrong key is noticed.
+// Definitions <-> bytes (sealed: kind, protobuf). The value repeats what the key says, so that a
+// record under a wrong key is noticed.
 #pragma once
 
 #include <string>

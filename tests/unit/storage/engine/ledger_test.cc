@@ -114,8 +114,8 @@ void Workload::act() {
     case 4:
       return start_fanout();
     case 5:
-    case 6:
       return settle_some();
+    case 6:
     case 7:
       return deliver_some();
     case 8:
@@ -317,8 +317,9 @@ void Workload::deliver_some() {
   if (queue == nullptr) return;
   std::uint64_t left = 1 + pick(6);
   for (auto& [seq, message] : queue->messages) {
-    if (left-- == 0) return;
+    if (left == 0) return;
     if (message.settled || message.on_disk_only || message.delivered) continue;
+    --left;
     if (!queue->log->may_deliver(seq)) {
       EXPECT_TRUE(message.durability == Durability::durable);
       return;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "storage/record/chunk_reader.h"
+#include "storage/record/chunk_writer.h"
+
+namespace warren::storage {
+namespace {
+
+constexpr LogId kLog{7};
+
+std::vector<ChunkEntry> three_entries() {
+  return {{100, "first"}, {101, ""}, {4'000'000'000, "the third one"}};
+}
+
+TEST(Chunk, ComesBackAsItWent) {
+  const auto entries = three_entries();
+  const std::string bytes = encode_chunk(kLog, entries);
+  const auto chunk = ChunkReader::open(bytes);
+  ASSERT_TRUE(chunk.ok()) << chunk.error().text;
+  EXPECT_EQ(chunk->log(), kLog);
+  EXPECT_EQ(chunk->first(), 100u);
+  EXPECT_EQ(chunk->last(), 4'000'000'000u);
+  EXPECT_EQ(chunk->payload_bytes(), 18u);
+  ASSERT_EQ(chunk->count(), entries.size());
+  for (std::uint32_t i = 0; i < chunk->count(); ++i) {
+    EXPECT_EQ(chunk->entry(i).seq, entries[i].seq);
+    EXPECT_EQ(chunk->entry(i).block, entries[i].block);
+  }
+}
+
+// The layout is on people's disks: this test changes only together with the version.
+TEST(Chunk, LayoutIsTheDocumentedOne) {
+  const std::vector<ChunkEntry> entries = {{2, "ab"}, {5, "c"}};
+  const std::string bytes = encode_chunk(LogId(1), entries);
+  const unsigned char expected[] = {
+      'W', 'C', 'H', 'K', 1, 0, 0, 0,  // magic, version, flags, reserved
+      0,   0,   0,   2,                // entries
+      0,   0,   0,   0,   0, 0, 0, 1,  // log
+      0,   0,   0,   0,   0, 0, 0, 2,  // first
+      0,   0,   0,   0,   0, 0, 0, 5,  // last
+      0,   0,   0,   0,   0, 0, 0, 3,  // payload bytes
+      0,   0,   0,   0,   0, 0, 0, 2,  // entry 0: delta, end
+      0,   0,   0,   3,   0, 0, 0, 3,  // entry 1
+      'a', 'b', 'c'};
+  EXPECT_EQ(bytes.substr(4), std::string(reinterpret_cast<const char*>(expected), sizeof expected));
+}
+
+// S7
+TEST(Chunk, EveryTruncationIsNoticed) {
+  const std::string bytes = encode_chunk(kLog, three_entries());
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(ChunkReader::open(Bytes(bytes).substr(0, size)).ok()) << size;
+  }
+  EXPECT_FALSE(ChunkReader::open(bytes + '\0').ok());
+}
+
+// S7
+TEST(Chunk, EveryFlippedBitIsNoticed) {
+  const std::string bytes = encode_chunk(kLog, three_entries());
+  for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    std::string flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    const auto chunk = ChunkReader::open(flipped);
+    ASSERT_FALSE(chunk.ok()) << bit;
+    EXPECT_EQ(chunk.error().code, Errc::corruption);
+  }
+}
+
+// A torn write: the tail is zeros, or an older record's bytes.
+TEST(Chunk, ForeignTailIsNoticed) {
+  std::vector<ChunkEntry> entries;
+  const std::string body(100, 'b');
+  for (Seq seq = 1; seq <= 50; ++seq) entries.push_back({seq, body});
+  const std::string bytes = encode_chunk(kLog, entries);
+  const std::string other = encode_chunk(LogId(8), entries);
+  for (std::size_t at = 0; at < bytes.size(); at += 13) {
+    EXPECT_FALSE(
+        ChunkReader::open(bytes.substr(0, at) + std::string(bytes.size() - at, '\0')).ok());
+    const std::string mixed = bytes.substr(0, at) + other.substr(at);
+    if (mixed != bytes && mixed != other) {
+      EXPECT_FALSE(ChunkReader::open(mixed).ok()) << at;
+    }
+  }
+}
+
+TEST(Chunk, RandomChunksRoundTrip) {
+  std::mt19937_64 random(42);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::string> bodies;
+    std::vector<ChunkEntry> entries;
+    Seq seq = 1 + random() % 1000;
+    for (std::uint64_t left = 1 + random() % 300; left > 0; --left) {
+      bodies.emplace_back(random() % 200, static_cast<char>(random()));
+      seq += 1 + random() % 3;
+    }
+    seq = 1;
+    for (const std::string& body : bodies) entries.push_back({seq += 1 + random() % 5, body});
+    const std::string bytes = encode_chunk(kLog, entries);
+    const auto chunk = ChunkReader::open(bytes);
+    ASSERT_TRUE(chunk.ok());
+    ASSERT_EQ(chunk->count(), entries.size());
+    for (std::uint32_t i = 0; i < chunk->count(); ++i) {
+      ASSERT_EQ(chunk->entry(i).seq, entries[i].seq);
+      ASSERT_EQ(chunk->entry(i).block, entries[i].block);
+    }
+  }
+}
+
+TEST(Chunk, DamageIsCountedWhenTheCountIsCredible) {
+  std::string bytes = encode_chunk(kLog, three_entries());
+  bytes.back() ^= 1;
+  EXPECT_EQ(damaged_entry_count(bytes), 3u);
+  bytes[12] = '\xFF';
+  EXPECT_EQ(damaged_entry_count(bytes), 1u);
+  EXPECT_EQ(damaged_entry_count("short"), 1u);
+}
+
+TEST(ChunkDeathTest, SeqsMustAscend) {
+  const std::vector<ChunkEntry> entries = {{5, "a"}, {5, "b"}};
+  EXPECT_DEATH(encode_chunk(kLog, entries), "entry.seq > previous");
+  EXPECT_DEATH(encode_chunk(kLog, {}), "empty");
+}
+
+}  // namespace
+}  // namespace warren::storage
