@@ -78,7 +78,8 @@ class Confirms(BrokerCase):
         with self.assertRaises(pika.exceptions.UnroutableError) as caught:
             channel.basic_publish("", "no such queue", b"body", properties, mandatory=True)
         returned = caught.exception.messages[0]
-        self.assertEqual((returned.method.reply_code, returned.method.reply_text), (312, "NO_ROUTE"))
+        self.assertEqual((returned.method.reply_code, returned.method.reply_text),
+                         (312, "NO_ROUTE"))
         self.assertEqual((returned.method.exchange, returned.method.routing_key),
                          ("", "no such queue"))
         self.assertEqual((returned.body, returned.properties.headers), (b"body", {"a": 1}))
@@ -100,11 +101,6 @@ class Confirms(BrokerCase):
         self.wait_for("deliveries", lambda: len(got) == 1000, channel.connection)
         self.assertEqual(sorted(sent.settled), list(range(1, 1001)))
         self.assertEqual(got, [b"%d" % n for n in range(1000)])
-
-    def test_confirm_select_is_refused_on_a_transactional_channel(self):
-        channel = self.channel()
-        channel.tx_select()
-        self.assert_channel_closed(406, "PRECONDITION_FAILED", channel.confirm_delivery)
 
     def test_deleting_the_queue_confirms_what_it_held(self):
         channel = self.channel()

@@ -17,7 +17,8 @@ COUNT = 300_000
 BODY = 1024
 TRANSIENT_MEMORY_MB = 64
 # What a broker with these options may hold whatever the depth: its transient budget, the write
-# buffers (two of 32 MiB and one being flushed), the block cache, the window, and 100 MiB of its own.
+# buffers (two of 32 MiB and one being flushed), the block cache, the window, and 100 MiB for
+# everything else.
 MEMORY_MB_MAX = TRANSIENT_MEMORY_MB + 3 * 32 + 32 + 4 + 100
 LOAD_SECONDS = 120
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Order, prefetch, redelivery and transactions, as a consumer sees them."""
+"""Order, prefetch and redelivery, as a consumer sees them."""
 
 import pathlib
 import sys
@@ -139,33 +139,6 @@ class Prefetch(Consuming):
         self.assertEqual(channel.queue_declare(queue, passive=True).method.message_count, 3)
         channel.basic_ack(got[1].delivery_tag, multiple=True)
         self.assertEqual(self.bodies(channel, queue, 3), [b"2", b"3", b"4"])
-
-
-class Transactions(Consuming):
-    def test_commit_publishes_and_rollback_forgets(self):
-        channel = self.channel()
-        queue = self.queue(channel, durable=True)
-        channel.tx_select()
-        channel.basic_publish("", queue, b"forgotten", PERSISTENT)
-        channel.tx_rollback()
-        channel.basic_publish("", queue, b"kept", PERSISTENT)
-        other = self.channel()
-        self.assert_empty(other, queue)
-        channel.tx_commit()
-        self.assertEqual(self.bodies(other, queue, 1), [b"kept"])
-        self.assert_empty(other, queue)
-
-    def test_acks_wait_for_the_commit(self):
-        channel = self.channel()
-        queue = self.filled(channel, 2)
-        channel.tx_select()
-        taken = self.take(channel, queue, 2, auto_ack=False)
-        channel.basic_ack(taken[0][0].delivery_tag)
-        channel.tx_commit()
-        channel.basic_ack(taken[1][0].delivery_tag)
-        channel.close()
-        got = self.take(self.channel(), queue, 1)
-        self.assertEqual((got[0][2], got[0][0].redelivered), (b"1", True))
 
 
 if __name__ == "__main__":

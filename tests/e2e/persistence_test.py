@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import pika
 
-from e2e_case import PERSISTENT, BrokerCase, run
+from e2e_case import PERSISTENT, BrokerCase, close_quietly, run
 
 TRANSIENT = pika.BasicProperties(delivery_mode=1)
 
@@ -26,8 +26,21 @@ class Restarts(BrokerCase):
         for number in range(first, first + count):
             channel.basic_publish("", queue, b"%d" % number, properties)
 
-    def restart(self):
+    def restart(self, clients_stay=False):
+        # A clean stop waits for clients to answer connection.close, and these do not while they
+        # are not served.
+        if self.HOW == "terminate" and not clients_stay:
+            for connection in self.connections:
+                close_quietly(connection)
+        self.connections.clear()
         self.broker.restart(self.HOW)
+
+    def setUp(self):
+        self.connections = []
+
+    def connect(self, **more):
+        self.connections.append(super().connect(**more))
+        return self.connections[-1]
 
     def test_confirmed_messages_survive_in_order(self):
         channel = self.confirming()
@@ -115,7 +128,7 @@ class Restarts(BrokerCase):
         channel.basic_ack(taken[0][0].delivery_tag)
         channel.queue_declare(queue, passive=True)  # the ack has been read
         self.settle_time(channel)
-        self.restart()
+        self.restart(clients_stay=True)
         got = self.take(self.channel(), queue, 9)
         self.assertEqual([body for _, _, body in got], [b"%d" % n for n in range(1, 10)])
         flags = [method.redelivered for method, _, _ in got]

@@ -191,6 +191,11 @@ class Messages(BrokerCase):
             self.channel().basic_qos(prefetch_size=1000)
         self.assertEqual(caught.exception.reply_code, 540)
 
+    def test_what_is_not_implemented_says_so(self):
+        with self.assertRaises(pika.exceptions.ConnectionClosedByBroker) as caught:
+            self.channel().tx_select()
+        self.assertEqual(caught.exception.reply_code, 540)
+
     def test_closed_channel_leaves_its_connection_and_its_number_usable(self):
         connection = self.connect()
         for _ in range(3):

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/sim_broker.h"
+
+#include <algorithm>
+
+#include "server/auth/password.h"
+#include "storage/base/assert.h"
+#include "storage/base/log.h"
+#include "tests/support/sim_client.h"
+
+namespace warren::test {
+
+struct SimBroker::Link final : broker::ShardLink {
+  explicit Link(SimBroker& owner) : sim(owner) {}
+  void send(ShardIndex from, ShardIndex to, std::vector<broker::ShardMessage> batch) override {
+    sim.shards_[to]->inboxes[from].push_back(std::move(batch));
+  }
+  SimBroker& sim;
+};
+
+SimBroker::SimBroker(SimOptions options)
+    : options_(std::move(options)),
+      random_(options_.seed),
+      disk_(std::make_shared<storage::MemoryDisk>()) {
+  spdlog::set_level(spdlog::level::off);  // thousands of refusals a second are what tests are for
+  start();
+}
+
+SimBroker::~SimBroker() {
+  clients_.clear();
+  shards_.clear();
+}
+
+void SimBroker::start() {
+  WARREN_ASSERT(store_ == nullptr);
+  storage::StoreOptions store_options = options_.store_options;
+  store_options.shard_count = options_.shards;
+  auto opened = storage::StoreImpl::open_on(std::make_unique<storage::MemoryStore>(disk_), "sim",
+                                            store_options, storage::Drive::steps);
+  WARREN_ASSERT(opened.ok());
+  store_ = opened.take();
+  gauges_ = std::make_unique<broker::ShardGauges>(options_.shards);
+  link_ = std::make_unique<Link>(*this);
+  for (unsigned i = 0; i < options_.shards; ++i) {
+    auto shard = std::make_unique<Shard>();
+    shard->inboxes.resize(options_.shards);
+    broker::BrokerShardParts parts;
+    parts.self = i;
+    parts.shard_count = options_.shards;
+    parts.link = link_.get();
+    parts.gauges = gauges_.get();
+    parts.store = &store_->shard(i);
+    parts.new_log_id = [this] { return store_->new_log_id(); };
+    parts.limits = options_.broker_limits;
+    shard->broker = std::make_unique<broker::BrokerShard>(std::move(parts));
+    auth::UserStore* const users = &shard->users;
+    shard->broker->on_access_changed = [users](const storage::DefinitionChange& change) {
+      users->apply(change);
+    };
+    store_->shard(i).attach(shard->executor, *shard->broker);
+    shards_.push_back(std::move(shard));
+  }
+  load();
+}
+
+// Users and the vhost are made anew each time; exchanges, queues and bindings come from the disk.
+void SimBroker::load() {
+  using Kind = storage::DefinitionChange::Kind;
+  std::vector<broker::TopologyChange> changes;
+  changes.emplace_back(broker::VhostAdded{{"/"}});
+  storage::UserDefinition guest;
+  guest.name = "guest";
+  guest.password_hash = auth::hash_password("guest", auth::Salt{'s', 'a', 'l', 't'});
+  guest.hashing_algorithm = auth::kHashingSha256;
+  guest.tags = {"administrator"};
+  changes.emplace_back(broker::AccessChanged{{Kind::put, guest}});
+  changes.emplace_back(broker::AccessChanged{
+      {Kind::put, storage::PermissionDefinition{"guest", "/", ".*", ".*", ".*"}}});
+  const std::vector<storage::Definition> definitions = store_->take_definitions();
+  ShardIndex home = 0;
+  for (const storage::Definition& definition : definitions) {
+    if (const auto* const one = std::get_if<storage::ExchangeDefinition>(&definition)) {
+      changes.emplace_back(broker::ExchangeAdded{*one});
+    }
+  }
+  for (const storage::Definition& definition : definitions) {
+    if (const auto* const one = std::get_if<storage::QueueDefinition>(&definition)) {
+      changes.emplace_back(broker::QueueAdded{*one, home++ % options_.shards, {}});
+    }
+  }
+  for (const storage::Definition& definition : definitions) {
+    if (const auto* const one = std::get_if<storage::BindingDefinition>(&definition)) {
+      changes.emplace_back(broker::BindingAdded{*one});
+    }
+  }
+  boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
+  for (const storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
+  for (const auto& shard : shards_) shard->broker->load(changes, states);
+}
+
+SimClient& SimBroker::connect_raw(ShardIndex shard) {
+  clients_.push_back(std::make_unique<SimClient>(*this, shard));
+  return *clients_.back();
+}
+
+SimClient& SimBroker::connect(ShardIndex shard) {
+  SimClient& client = connect_raw(shard);
+  client.handshake();
+  client.open_channel(1);
+  return client;
+}
+
+void SimBroker::disconnect(SimClient& client) {
+  client.session().on_disconnect();
+  std::erase_if(clients_, [&client](const auto& one) { return one.get() == &client; });
+}
+
+bool SimBroker::run_shard(ShardIndex index) {
+  Shard& shard = *shards_[index];
+  bool worked = shard.broker->has_work();
+  while (!shard.executor.queue.empty()) {
+    const auto function = std::move(shard.executor.queue.front());
+    shard.executor.queue.pop_front();
+    function();
+    worked = true;
+  }
+  for (auto& inbox : shard.inboxes) {
+    while (!inbox.empty()) {
+      shard.broker->receive(std::move(inbox.front()));
+      inbox.pop_front();
+      worked = true;
+    }
+  }
+  const Instant next = shard.broker->run_turn(clock_.now());
+  for (const auto& client : clients_) {
+    if (client->shard() == index && client->move_bytes()) worked = true;
+  }
+  return worked || next <= clock_.now();
+}
+
+void SimBroker::settle() {
+  bool worked = true;
+  int idle_rounds = 0;
+  while (worked || idle_rounds < 2) {
+    worked = false;
+    for (ShardIndex i = 0; i < options_.shards; ++i) worked |= run_shard(i);
+    if (!options_.manual_commit && store_->step_commit()) worked = true;
+    while (store_->step_read()) worked = true;
+    if (worked) {
+      idle_rounds = 0;
+    } else {
+      ++idle_rounds;
+      clock_.advance(options_.store_options.idle_commit_delay);
+    }
+  }
+}
+
+bool SimBroker::step() {
+  const auto draw = static_cast<ShardIndex>(random_() % (options_.shards + 2));
+  if (draw == options_.shards) return store_->step_commit();
+  if (draw == options_.shards + 1) return store_->step_read();
+  return run_shard(draw);
+}
+
+bool SimBroker::commit() { return store_->step_commit(); }
+
+void SimBroker::advance(Duration by) {
+  clock_.advance(by);
+  for (const auto& client : clients_) client->session().on_tick(clock_.now());
+  settle();
+}
+
+void SimBroker::drop_clients() { clients_.clear(); }
+
+void SimBroker::crash(std::size_t survivors) {
+  drop_clients();
+  store_.reset();
+  shards_.clear();
+  disk_->lose_unsynced(survivors);
+}
+
+void SimBroker::stop() {
+  for (const auto& client : clients_) client->session().on_disconnect();
+  settle();
+  drop_clients();
+  const Status closed = store_->close();
+  WARREN_ASSERT(closed.ok());
+  store_.reset();
+  shards_.clear();
+}
+
+}  // namespace warren::test
