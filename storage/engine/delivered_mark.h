@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The promise that after a crash no message comes back unflagged that was delivered before: a
 // durable mark that no delivered seq ever exceeds. Raised in steps, so that it costs a sync per few
-// thousand deliveries. Pure. Keeps: S14.
+// thousand deliveries; where deliveries outrun the commits, the steps grow, so that a deep queue is
+// drained at the speed of its consumers and not at kStep per fsync. Pure. Keeps: S14.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +14,8 @@ namespace warren::storage {
 class DeliveredMark {
  public:
   static constexpr Seq kStep = 4096;
-  // Ask for the next step when this close to the mark.
-  static constexpr Seq kAhead = kStep / 2;
+  // What a crash may flag without need, at the most.
+  static constexpr Seq kStepMax = 262'144;
 
   // `recovered`: everything up to it may have been delivered.
   explicit DeliveredMark(Seq recovered)
@@ -28,12 +29,17 @@ class DeliveredMark {
   }
 
   // Asks the next hand-over for a mark above `seq`.
-  void request(Seq seq) { requested_ = std::max(requested_, seq + kStep); }
+  void request(Seq seq) { requested_ = std::max(requested_, seq + step_); }
+
+  // A delivery had to wait for the mark: the steps are too short for this consumer.
+  void too_slow() {
+    if (requested_ <= handed_over_) step_ = std::min(step_ * 2, kStepMax);
+  }
 
   // True when deliveries come near the mark and `last_stored` lies beyond it.
   bool wants_more(Seq last_stored) const {
     const Seq top = std::max(requested_, handed_over_);
-    return delivered_ + kAhead > top && last_stored > top;
+    return delivered_ + step_ / 2 > top && last_stored > top;
   }
 
   // The mark that this hand-over writes; `last_stored` includes what it appends.
@@ -42,7 +48,8 @@ class DeliveredMark {
     // A consumer that keeps up: what is stored now will be delivered in a moment.
     if (delivering_ && last_stored <= delivered_ + kStep) {
       const Seq reach = std::max(delivered_, last_stored);
-      if (reach + kAhead > mark) mark = reach + kStep;
+      if (reach + kStep / 2 > mark) mark = reach + kStep;
+      step_ = kStep;
     }
     handed_over_ = mark;
     return mark;
@@ -58,6 +65,7 @@ class DeliveredMark {
  private:
   Seq delivered_;
   Seq requested_ = 0;
+  Seq step_ = kStep;
   Seq handed_over_;
   Seq durable_;
   bool delivering_ = false;

@@ -189,6 +189,7 @@ bool QueueLogImpl::may_deliver(Seq seq) {
   const bool rides_along = seq > handed_over_durable_;
   if (!mark_.covers(seq) && !rides_along && durable_chunks_.find(seq).chunk != nullptr) {
     refused_ = std::max(refused_, seq);
+    mark_.too_slow();
     mark_.request(seq);
     gathering_.mark_wanted = true;
     state_dirty_ = true;

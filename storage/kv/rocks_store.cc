@@ -123,7 +123,7 @@ Status RocksStore::commit(std::span<const KvBatch* const> batches, WriteMode mod
   rocksdb::WriteOptions options;
   options.sync = mode == WriteMode::synced;
   options.disableWAL = mode == WriteMode::unlogged;
-  options.protection_bytes_per_key = 8;
+  options.protection_bytes_per_key = 8;  // about 4 % of the CPU of a 1 KiB message
   const rocksdb::Status status = db_->Write(options, &batch_);
   // One enormous commit must not pin its memory for ever.
   constexpr std::size_t kKeepBytes = std::size_t{8} << 20;
