@@ -65,7 +65,41 @@ TEST(DeliveredMark, AsksForMoreInTime) {
   }
   EXPECT_NE(asked, 0u);
   EXPECT_FALSE(mark.wants_more(1'000'000)) << "asked once";
-  EXPECT_GE(mark.durable() - asked, DeliveredMark::kAhead - 2);
+  EXPECT_GE(mark.durable() - asked, DeliveredMark::kStep / 2 - 2);
+}
+
+// Deliveries that had to wait make the steps longer, up to a bound; a consumer that has caught up
+// goes back to short ones.
+TEST(DeliveredMark, StepsGrowWhereDeliveriesWait) {
+  constexpr Seq kBacklog = 10'000'000;
+  DeliveredMark mark(0);
+  Seq at = 1;
+  Seq longest = 0;
+  for (int round = 0; round < 12; ++round) {
+    mark.too_slow();
+    mark.request(at);
+    const Seq granted = mark.hand_over(kBacklog);
+    mark.committed(granted);
+    longest = granted - at;
+    EXPECT_LE(longest, DeliveredMark::kStepMax);
+    mark.delivered(granted);
+    at = granted + 1;
+  }
+  EXPECT_EQ(longest, DeliveredMark::kStepMax);
+  mark.delivered(kBacklog);
+  const Seq granted = mark.hand_over(kBacklog + 1);
+  mark.committed(granted);
+  EXPECT_LE(granted, kBacklog + 1 + DeliveredMark::kStep);
+}
+
+// A delivery refused again while its request is on its way does not count twice.
+TEST(DeliveredMark, OneWaitLengthensTheStepOnce) {
+  DeliveredMark mark(0);
+  for (int i = 0; i < 5; ++i) {
+    mark.too_slow();
+    mark.request(1);
+  }
+  EXPECT_EQ(mark.hand_over(1'000'000), 1 + 2 * DeliveredMark::kStep);
 }
 
 TEST(DeliveredMark, RecoveredOneCountsAsDelivered) {
