@@ -74,6 +74,7 @@ void Connection::on_readable() {
   if (rest_.empty()) {
     std::vector<char>& buffer = loop_.read_buffer();
     const std::size_t n = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
+    loop_.count_input(n);
     if (!error) offer(Bytes(buffer.data(), n), false);
   } else {
     const std::size_t had = rest_.size();
@@ -81,6 +82,7 @@ void Connection::on_readable() {
     const std::size_t n =
         socket_.read_some(asio::buffer(rest_.data() + had, kRestReadBytes), error);
     rest_.resize(had + n);
+    loop_.count_input(n);
     if (!error) offer(rest_, true);
   }
   if (error && error != asio::error::would_block) return on_peer_gone();

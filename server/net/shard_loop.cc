@@ -20,8 +20,10 @@ constexpr std::size_t kReadBytes = 256_KiB;
 constexpr auto kTickInterval = std::chrono::milliseconds(500);
 // While publishers are held back, how often the backlog is looked at.
 constexpr auto kThrottleInterval = std::chrono::milliseconds(2);
-// Handlers run between two turns at most, so that no socket keeps the turn waiting.
+// Handlers run and bytes read between two turns at most: a fast publisher must not outrun the deliveries, which are
+// made once per turn.
 constexpr int kHandlersPerTurn = 64;
+constexpr std::size_t kInputPerTurnBytes = 256_KiB;
 
 }  // namespace
 
@@ -92,14 +94,18 @@ Instant ShardLoop::turn() {
 }
 
 void ShardLoop::wait(Instant until) {
-  if (until == Instant::min()) {
-    for (int i = 0; i < kHandlersPerTurn && io_.poll_one() > 0; ++i) {
-    }
-    return;
+  turn_input_bytes_ = 0;
+  if (until == Instant::max()) {
+    io_.run_one();
+  } else if (until != Instant::min()) {
+    io_.run_one_until(until);
   }
-  const std::size_t ran = until == Instant::max() ? io_.run_one() : io_.run_one_until(until);
-  if (ran == 0) return;
-  for (int i = 1; i < kHandlersPerTurn && io_.poll_one() > 0; ++i) {
+  run_ready_handlers();
+}
+
+void ShardLoop::run_ready_handlers() {
+  for (int i = 0; i < kHandlersPerTurn && turn_input_bytes_ < kInputPerTurnBytes; ++i) {
+    if (io_.poll_one() == 0) return;
   }
 }
 

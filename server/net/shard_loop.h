@@ -64,10 +64,12 @@ class ShardLoop final : public Executor {
   void throttle(Connection& connection) { throttled_.push_back(connection.shared_from_this()); }
   void drop(Connection& connection) { connections_.erase(connection.shared_from_this()); }
   std::vector<char>& read_buffer() { return read_buffer_; }
+  void count_input(std::size_t bytes) { turn_input_bytes_ += bytes; }
 
   void run();
   Instant turn();
   void wait(Instant until);
+  void run_ready_handlers();
   void resume_throttled();
   void arm_tick();
   void on_tick();
@@ -79,6 +81,7 @@ class ShardLoop final : public Executor {
   Mailbox mailbox_;
   std::mt19937_64 random_;
   std::vector<char> read_buffer_;
+  std::size_t turn_input_bytes_ = 0;  // read since the last turn
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> to_flush_;
   std::vector<std::shared_ptr<Connection>> to_feed_;
