@@ -425,6 +425,52 @@ TEST(Store, OrphanLogsAreDropped) {
   EXPECT_EQ(d.disk->key_count(Family::queue_state), 0u);
 }
 
+// S12: starting again and again, crashed in between, changes nothing.
+TEST(Store, RecoveryIsIdempotent) {
+  StoreDriver d;
+  QueueLog& log = new_log(d);
+  for (Seq seq = 1; seq <= 6; ++seq) log.append(seq, block_of("m"), Durability::durable, nullptr);
+  d.settle_down();
+  log.settle(3, 1);
+  d.settle_down();
+  const auto image = [&] {
+    std::vector<std::map<std::string, std::string, std::less<>>> out;
+    for (const Family family :
+         {Family::definitions, Family::queue_log, Family::queue_acks, Family::queue_state}) {
+      out.push_back(d.disk->records(family));
+    }
+    return out;
+  };
+  const auto before = image();
+  const LogState state = log.state();
+  for (int start = 0; start < 3; ++start) {
+    d.crash();
+    EXPECT_EQ(image(), before);
+    const auto states = d.store->take_log_states();
+    ASSERT_THAT(states, SizeIs(1));
+    EXPECT_EQ(states[0].live_count, state.live_count);
+    EXPECT_EQ(states[0].head, state.head);
+    EXPECT_EQ(states[0].next, state.next);
+  }
+}
+
+// A crash in the middle of recovery: its one commit happened, or not.
+TEST(Store, RecoveryThatFailsCanBeRepeated) {
+  auto disk = std::make_shared<MemoryDisk>();
+  const auto open = [&] {
+    return StoreImpl::open_on(std::make_unique<MemoryStore>(disk), "id", {}, Drive::steps);
+  };
+  for (const bool applied : {false, true}) {
+    disk->fail_after(0, applied);
+    EXPECT_FALSE(open().ok());
+    disk->heal();
+    disk->lose_unsynced();
+    EXPECT_TRUE(open().ok());
+  }
+  EXPECT_FALSE(
+      StoreImpl::open_on(std::make_unique<MemoryStore>(disk), "other", {}, Drive::steps).ok());
+}
+
 // S7: a damaged chunk is passed over and counted; its neighbours are delivered.
 TEST(Store, DamagedChunkIsPassedOver) {
   StoreDriver d;
