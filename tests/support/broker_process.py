@@ -7,6 +7,7 @@ WARREN_ATTACH   host:port of a broker that already runs: nothing is started, and
                 to kill or restart are skipped. To hold a test against another broker.
 """
 
+import ctypes
 import os
 import pathlib
 import re
@@ -23,7 +24,14 @@ THREADS = int(os.environ.get("WARREN_THREADS", "2"))
 ATTACH = os.environ.get("WARREN_ATTACH", "")
 READY = re.compile(r"ready to serve.*?address=([\d.]+):(\d+)")
 START_SECONDS = 30
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 STOP_SECONDS = 30
+
+
+def _die_with_parent():
+    """A test that is stopped from outside leaves no broker behind."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Broker:
@@ -57,7 +65,8 @@ class Broker:
         log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT)
+                                            stderr=subprocess.STDOUT,
+                                            preexec_fn=_die_with_parent)
         while True:
             ready = READY.search(self.log_text(log_start))
             if ready:

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
-#include "server/auth/password.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+
+#include "server/auth/password.h"
+
 #include "tests/support/sim_client.h"
 
 namespace warren::test {
@@ -115,17 +117,23 @@ void SimBroker::disconnect(SimClient& client) {
   std::erase_if(clients_, [&client](const auto& one) { return one.get() == &client; });
 }
 
-bool SimBroker::run_shard(ShardIndex index) {
+std::size_t SimBroker::draw_part(std::size_t whole, bool partial) {
+  if (!partial || whole == 0) return whole;
+  // All of it most of the time, so that a run gets somewhere.
+  return random_() % 4 != 0 ? whole : random_() % (whole + 1);
+}
+
+bool SimBroker::run_shard(ShardIndex index, bool partial) {
   Shard& shard = *shards_[index];
   bool worked = shard.broker->has_work();
-  while (!shard.executor.queue.empty()) {
+  for (std::size_t n = draw_part(shard.executor.queue.size(), partial); n > 0; --n) {
     const auto function = std::move(shard.executor.queue.front());
     shard.executor.queue.pop_front();
     function();
     worked = true;
   }
   for (auto& inbox : shard.inboxes) {
-    while (!inbox.empty()) {
+    for (std::size_t n = draw_part(inbox.size(), partial); n > 0; --n) {
       shard.broker->receive(std::move(inbox.front()));
       inbox.pop_front();
       worked = true;
@@ -133,7 +141,8 @@ bool SimBroker::run_shard(ShardIndex index) {
   }
   const Instant next = shard.broker->run_turn(clock_.now());
   for (const auto& client : clients_) {
-    if (client->shard() == index && client->move_bytes()) worked = true;
+    if (client->shard() != index) continue;
+    if (client->move_bytes(draw_part(client->unsent_bytes(), partial))) worked = true;
   }
   return worked || next <= clock_.now();
 }
@@ -143,7 +152,7 @@ void SimBroker::settle() {
   int idle_rounds = 0;
   while (worked || idle_rounds < 2) {
     worked = false;
-    for (ShardIndex i = 0; i < options_.shards; ++i) worked |= run_shard(i);
+    for (ShardIndex i = 0; i < options_.shards; ++i) worked |= run_shard(i, false);
     if (!options_.manual_commit && store_->step_commit()) worked = true;
     while (store_->step_read()) worked = true;
     if (worked) {
@@ -159,10 +168,12 @@ bool SimBroker::step() {
   const auto draw = static_cast<ShardIndex>(random_() % (options_.shards + 2));
   if (draw == options_.shards) return store_->step_commit();
   if (draw == options_.shards + 1) return store_->step_read();
-  return run_shard(draw);
+  return run_shard(draw, true);
 }
 
-bool SimBroker::commit() { return store_->step_commit(); }
+bool SimBroker::commit() {
+  return store_->step_commit();
+}
 
 void SimBroker::advance(Duration by) {
   clock_.advance(by);
@@ -170,7 +181,9 @@ void SimBroker::advance(Duration by) {
   settle();
 }
 
-void SimBroker::drop_clients() { clients_.clear(); }
+void SimBroker::drop_clients() {
+  clients_.clear();
+}
 
 void SimBroker::crash(std::size_t survivors) {
   drop_clients();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole broker in one thread: shards, sessions and engine over a disk in memory that can lose power. Nothing
-// happens but in step() and settle(), so a run is decided by its seed alone.
+// The whole broker in one thread: shards, sessions and engine over a disk in memory that can lose
+// power. Nothing happens but in step() and settle(), so a run is decided by its seed alone.
 #pragma once
 
 #include <deque>
@@ -9,13 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "storage/base/executor.h"
+#include "storage/engine/store_impl.h"
+#include "storage/kv/memory_store.h"
+
 #include "server/auth/user_store.h"
 #include "server/broker/broker_shard.h"
 #include "server/broker/shard_gauges.h"
 #include "server/session/session_limits.h"
-#include "storage/base/executor.h"
-#include "storage/engine/store_impl.h"
-#include "storage/kv/memory_store.h"
+
 #include "tests/support/manual_clock.h"
 
 namespace warren::test {
@@ -48,13 +50,17 @@ class SimBroker {
 
   // Runs until nothing happens any more; time stands still but for the store's idle delay.
   void settle();
-  // One thing of all that could happen next, drawn from the seed. False: there is nothing.
+  // One thing of all that could happen next, drawn from the seed: a commit, a read, or a turn of a
+  // shard that gets a part of what waits for it. False: nothing came of it.
   bool step();
   // One commit of the store, if there is one to do.
   bool commit();
+  // One read of the store, if there is one to do.
+  bool read() { return store_->step_read(); }
   void advance(Duration by);
 
-  // Power loss: what was not synced is gone, but for the first `survivors` unsynced batches; every client is gone.
+  // Power loss: what was not synced is gone, but for the first `survivors` unsynced batches; every
+  // client is gone.
   void crash(std::size_t survivors = 0);
   // SIGTERM: everything is committed, clients are gone.
   void stop();
@@ -64,6 +70,8 @@ class SimBroker {
   ManualClock& clock() { return clock_; }
   storage::MemoryDisk& disk() { return *disk_; }
   broker::BrokerShard& shard(ShardIndex index) { return *shards_[index]->broker; }
+  // Bytes published that some shard is behind with.
+  std::uint64_t backlog() const { return gauges_->backlog(); }
   const SimOptions& options() const { return options_; }
   std::mt19937_64& random() { return random_; }
   const auth::UserStore& users(ShardIndex index) const { return shards_[index]->users; }
@@ -82,7 +90,9 @@ class SimBroker {
   };
 
   void load();
-  bool run_shard(ShardIndex index);
+  // `partial`: only a part of what waits for the shard, drawn from the seed.
+  bool run_shard(ShardIndex index, bool partial);
+  std::size_t draw_part(std::size_t whole, bool partial);
   void drop_clients();
 
   SimOptions options_;

@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "server/amqp/properties.h"
 #include "storage/base/assert.h"
+
+#include "server/amqp/properties.h"
 
 namespace warren::test {
 
@@ -24,10 +25,7 @@ SimClient::SimClient(SimBroker& broker, ShardIndex shard)
 
 SimClient::~SimClient() = default;
 
-void SimClient::handshake() {
-  send_bytes(amqp::kProtocolHeader);
-  broker_.settle();
-  expect<amqp::ConnectionStart>(0);
+void SimClient::send_start_ok() {
   amqp::FieldTable capabilities;
   capabilities.set("consumer_cancel_notify", true);
   capabilities.set("authentication_failure_close", true);
@@ -40,17 +38,37 @@ void SimClient::handshake() {
   start_ok.mechanism = "PLAIN";
   start_ok.response = std::string_view("\0guest\0guest", 12);
   start_ok.locale = "en_US";
-  call(0, start_ok);
-  const Received tune = expect<amqp::ConnectionTune>(0);
+  send(0, start_ok);
+}
+
+void SimClient::send_open() {
+  const session::SessionLimits& limits = broker_.options().session_limits;
   amqp::ConnectionTuneOk tune_ok;
-  tune_ok.channel_max = as<amqp::ConnectionTune>(tune).channel_max;
-  tune_ok.frame_max = as<amqp::ConnectionTune>(tune).frame_max;
-  tune_ok.heartbeat = as<amqp::ConnectionTune>(tune).heartbeat;
+  tune_ok.channel_max = limits.channel_max;
+  tune_ok.frame_max = limits.frame_max;
+  tune_ok.heartbeat = limits.heartbeat_s;
   send(0, tune_ok);
   amqp::ConnectionOpen open;
   open.virtual_host = "/";
-  call(0, open);
+  send(0, open);
+}
+
+void SimClient::handshake() {
+  send_bytes(amqp::kProtocolHeader);
+  broker_.settle();
+  expect<amqp::ConnectionStart>(0);
+  send_start_ok();
+  broker_.settle();
+  expect<amqp::ConnectionTune>(0);
+  send_open();
+  broker_.settle();
   expect<amqp::ConnectionOpenOk>(0);
+}
+
+void SimClient::send_handshake() {
+  send_bytes(amqp::kProtocolHeader);
+  send_start_ok();
+  send_open();
 }
 
 void SimClient::open_channel(std::uint16_t channel) {
@@ -68,6 +86,7 @@ void SimClient::publish(std::uint16_t channel, const PublishOptions& options) {
   properties.delivery_mode =
       options.persistent ? amqp::kDeliveryModePersistent : amqp::kDeliveryModeTransient;
   if (!options.headers.empty()) properties.headers = amqp::TableBytes(options.headers);
+  if (!options.message_id.empty()) properties.message_id = options.message_id;
   std::string raw;
   amqp::encode_properties(raw, properties);
   amqp::append_header_frame(to_session_, channel, amqp::kClassBasic, options.body.size(), raw);
@@ -123,11 +142,12 @@ std::string SimClient::next_delivery(std::uint16_t channel) {
                      received.body);
 }
 
-bool SimClient::move_bytes() {
+bool SimClient::move_bytes(std::size_t input_max) {
   bool moved = false;
   if (!to_session_.empty() && session_->wants_input()) {
-    const std::size_t consumed = session_->on_bytes(to_session_);
+    const std::size_t consumed = session_->on_bytes(Bytes(to_session_).substr(0, input_max));
     to_session_.erase(0, consumed);
+    taken_bytes_ += consumed;
     moved = consumed > 0;
   }
   if (reading_) {
@@ -150,8 +170,7 @@ void SimClient::parse_output() {
   std::size_t at = 0;
   while (at < from_session_.size()) {
     amqp::Frame frame;
-    const amqp::FrameStatus status =
-        amqp::read_frame(Bytes(from_session_).substr(at), 0, frame);
+    const amqp::FrameStatus status = amqp::read_frame(Bytes(from_session_).substr(at), 0, frame);
     if (status == amqp::FrameStatus::need_more) break;
     if (status != amqp::FrameStatus::ok) {
       raw_output_ += from_session_.substr(at);

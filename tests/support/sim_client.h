@@ -12,6 +12,7 @@
 #include "server/amqp/frame_writer.h"
 #include "server/amqp/gen/any_method.gen.h"
 #include "server/session/connection_session.h"
+
 #include "tests/support/sim_broker.h"
 
 namespace warren::test {
@@ -32,7 +33,8 @@ struct PublishOptions {
   std::string body;
   bool persistent = true;
   bool mandatory = false;
-  std::string headers;  // encoded table
+  std::string headers = {};     // encoded table
+  std::string message_id = {};  // empty: none
 };
 
 class SimClient final : public session::SessionHost {
@@ -44,6 +46,8 @@ class SimClient final : public session::SessionHost {
   session::ConnectionSession& session() { return *session_; }
 
   void handshake();
+  // All of the handshake at once, the answers are not waited for: start, tune, open-ok.
+  void send_handshake();
   void open_channel(std::uint16_t channel);
 
   // ---- sending; call() lets the broker settle ----
@@ -92,18 +96,28 @@ class SimClient final : public session::SessionHost {
   // The next one is a basic.deliver: "tag r body" ("r" when redelivered, "-" when not).
   std::string next_delivery(std::uint16_t channel = 1);
 
-  // Moves bytes both ways, once. False: there were none. Input that stands still is offered again.
-  bool move_bytes();
+  // Moves bytes both ways, once: up to `input_max` to the session, and all that it has to say.
+  // False: there were none. Input that stands still is offered again.
+  bool move_bytes(std::size_t input_max);
+  // Where the stream to the session stands: all that was written, what the session has taken of it,
+  // and the rest.
+  std::uint64_t written_bytes() const { return taken_bytes_ + to_session_.size(); }
+  std::uint64_t taken_bytes() const { return taken_bytes_; }
+  std::size_t unsent_bytes() const { return to_session_.size(); }
   bool closed_by_server() const { return session_->closed(); }
   const std::string& raw_output() const { return raw_output_; }
   // Takes no more output: a client that does not read.
   void stop_reading() { reading_ = false; }
+  void resume_reading() { reading_ = true; }
+  bool reading() const { return reading_; }
 
   // SessionHost
   void output_ready() override {}
   void input_ready() override {}
 
  private:
+  void send_start_ok();
+  void send_open();
   void parse_output();
   void on_frame(const amqp::Frame& frame);
 
@@ -112,6 +126,7 @@ class SimClient final : public session::SessionHost {
   std::mt19937_64 random_;
   std::unique_ptr<session::ConnectionSession> session_;
   std::string to_session_;
+  std::uint64_t taken_bytes_ = 0;
   std::string from_session_;
   std::string raw_output_;  // before the first frame could be parsed
   bool reading_ = true;
