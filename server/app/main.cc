@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // warrend: the broker process.
-#include <pthread.h>
-#include <signal.h>
-
 #include <cstdio>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <pthread.h>
+#include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
+
+#include "storage/base/log.h"
 
 #include "server/app/server.h"
 #include "server/config/config_load.h"
-#include "storage/base/log.h"
 
 namespace {
 

@@ -4,9 +4,10 @@
 #include <set>
 #include <string>
 
+#include "storage/base/log.h"
+
 #include "server/auth/password.h"
 #include "server/broker/exchange/exchange_types.h"
-#include "storage/base/log.h"
 
 namespace warren::app {
 namespace {

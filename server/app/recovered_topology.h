@@ -4,13 +4,15 @@
 
 #include <vector>
 
-#include "server/broker/topology.h"
 #include "storage/engine/store.h"
+
+#include "server/broker/topology.h"
 
 namespace warren::app {
 
-// In an order in which they can be applied: vhosts, users, permissions, exchanges, queues, bindings. What refers to
-// something that does not exist is left out and named in the log. Queues are dealt out to the shards.
+// In an order in which they can be applied: vhosts, users, permissions, exchanges, queues,
+// bindings. What refers to something that does not exist is left out and named in the log. Queues
+// are dealt out to the shards.
 std::vector<broker::TopologyChange> recovered_topology(
     const std::vector<storage::Definition>& definitions, unsigned shard_count);
 

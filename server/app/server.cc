@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/app/server.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <random>
 #include <thread>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include "server/app/recovered_topology.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
+
+#include "server/app/recovered_topology.h"
 
 namespace warren::app {
 namespace {
 
 constexpr auto kGoodbyeTimeout = std::chrono::seconds(5);
-// Rounds in which every shard drains what the others sent it. A message causes others at most this deep
-// (session -> queue -> control -> every shard -> control -> session).
+// Rounds in which every shard drains what the others sent it. A message causes others at most this
+// deep (session -> queue -> control -> every shard -> control -> session).
 constexpr int kQuiesceRounds = 8;
 
 session::SessionLimits session_limits(const config::Config& config) {
@@ -165,8 +165,9 @@ Status Server::stop() {
       for (const auto& listener : listeners_) listener->close();
     });
     for (const auto& loop : loops_) {
-      loop->run_and_wait(
-          [&] { loop->close_connections("broker forced connection closure with reason 'shutdown'"); });
+      loop->run_and_wait([&] {
+        loop->close_connections("broker forced connection closure with reason 'shutdown'");
+      });
     }
     const Instant deadline = clock_.now() + kGoodbyeTimeout;
     for (const auto& loop : loops_) {

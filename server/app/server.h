@@ -6,6 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "storage/base/clock.h"
+#include "storage/base/result.h"
+#include "storage/engine/store.h"
+
 #include "server/auth/user_store.h"
 #include "server/broker/broker_shard.h"
 #include "server/broker/shard_gauges.h"
@@ -13,13 +17,11 @@
 #include "server/net/listener.h"
 #include "server/net/shard_loop.h"
 #include "server/net/thread_link.h"
-#include "storage/base/clock.h"
-#include "storage/base/result.h"
-#include "storage/engine/store.h"
 
 namespace warren::app {
 
-// Runs on: the main thread. Members die in reverse order: sockets before the broker, the broker before the store.
+// Runs on: the main thread. Members die in reverse order: sockets before the broker, the broker
+// before the store.
 class Server {
  public:
   explicit Server(const config::Config& config);

@@ -36,11 +36,16 @@ constexpr Row kRows[] = {
 };
 
 constexpr std::array<std::string_view, 11> kWithoutEffect = {
-    "x-message-ttl",          "x-expires",
-    "x-max-length",           "x-max-length-bytes",
-    "x-overflow",             "x-dead-letter-exchange",
-    "x-dead-letter-routing-key", "x-max-priority",
-    "x-single-active-consumer", "x-delivery-limit",
+    "x-message-ttl",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-overflow",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-priority",
+    "x-single-active-consumer",
+    "x-delivery-limit",
     "x-consumer-timeout",
 };
 
@@ -67,8 +72,8 @@ std::string complaint(const Row& row, const amqp::FieldValue& value) {
     }
     case Kind::overflow: {
       const auto text = amqp::as_string(value);
-      if (text && (*text == "drop-head" || *text == "reject-publish" ||
-                   *text == "reject-publish-dlx")) {
+      if (text &&
+          (*text == "drop-head" || *text == "reject-publish" || *text == "reject-publish-dlx")) {
         return {};
       }
       return fmt::format("invalid overflow '{}'", amqp::to_text(value));
@@ -84,9 +89,13 @@ amqp::AmqpError invalid(std::string_view name, std::string_view object, std::str
 
 }  // namespace
 
-std::span<const std::string_view> compared_queue_arguments() { return kWithoutEffect; }
+std::span<const std::string_view> compared_queue_arguments() {
+  return kWithoutEffect;
+}
 
-std::span<const std::string_view> queue_arguments_without_effect() { return kWithoutEffect; }
+std::span<const std::string_view> queue_arguments_without_effect() {
+  return kWithoutEffect;
+}
 
 std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arguments,
                                                      std::string_view object) {
@@ -98,8 +107,7 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
   }
   if (arguments.contains("x-dead-letter-routing-key") &&
       !arguments.contains("x-dead-letter-exchange")) {
-    return invalid("x-dead-letter-routing-key", object,
-                   "routing_key_but_no_dlx_defined");
+    return invalid("x-dead-letter-routing-key", object, "routing_key_but_no_dlx_defined");
   }
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The x-arguments that the broker knows: which must agree when a queue is declared again, and which values it refuses.
+// The x-arguments that the broker knows: which must agree when a queue is declared again, and which
+// values it refuses.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,8 @@ namespace warren::broker {
 // In the order in which they are compared. "x-queue-type" is not among them: it has a default.
 std::span<const std::string_view> compared_queue_arguments();
 
-// Queue arguments that are stored and compared but have no effect in this version: told to the operator at declare.
+// Queue arguments that are stored and compared but have no effect in this version: told to the
+// operator at declare.
 std::span<const std::string_view> queue_arguments_without_effect();
 
 // 406 for a known argument of the wrong type or range. `object`: "queue 'q' in vhost '/'".

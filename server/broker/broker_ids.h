@@ -11,8 +11,8 @@
 
 namespace warren::broker {
 
-// A queue is known by its log's number: unique in the store's life, so that a queue deleted and declared again under
-// the same name is another queue.
+// A queue is known by its log's number: unique in the store's life, so that a queue deleted and
+// declared again under the same name is another queue.
 using QueueId = LogId;
 
 // Unique in the process's life. The shard that the connection lives on is part of it.
@@ -26,7 +26,9 @@ struct ConnectionId {
   ShardIndex shard() const { return static_cast<ShardIndex>(value >> kNumberBits); }
   friend auto operator<=>(ConnectionId, ConnectionId) = default;
 };
-inline std::size_t hash_value(ConnectionId id) { return std::hash<std::uint64_t>{}(id.value); }
+inline std::size_t hash_value(ConnectionId id) {
+  return std::hash<std::uint64_t>{}(id.value);
+}
 
 // The channel that a delivery was made to.
 struct ChannelKey {
@@ -40,7 +42,9 @@ using ConsumerNumber = std::uint32_t;
 
 struct StringHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
 };
 // Keys are owned, lookups borrow.
 template <class Value>

@@ -13,7 +13,8 @@ struct BrokerLimits {
   std::uint64_t queue_window_bytes = 4_MiB;
   // Transient messages of one shard in memory; beyond it they are paged out.
   std::uint64_t transient_bytes_per_shard = 256_MiB;
-  // Bytes published and not committed, or on the way to another shard, above which publishers are not read.
+  // Bytes published and not committed, or on the way to another shard, above which publishers are
+  // not read.
   std::uint64_t backlog_bytes = 64_MiB;
 };
 

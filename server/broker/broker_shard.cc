@@ -192,7 +192,8 @@ bool BrokerShard::has_work() const {
 
 Instant BrokerShard::run_turn(Instant now) {
   Instant next = Instant::max();
-  // Local answers make local work: a few rounds bring it to rest, what is left waits for the next turn.
+  // Local answers make local work: a few rounds bring it to rest, what is left waits for the next
+  // turn.
   constexpr int kRoundsMax = 8;
   for (int round = 0; round < kRoundsMax; ++round) {
     drain_inbox();
@@ -349,9 +350,13 @@ void BrokerShard::broadcast(std::uint64_t operation, const std::vector<TopologyC
   }
 }
 
-void BrokerShard::answer(Reply reply) { this->reply(std::move(reply)); }
+void BrokerShard::answer(Reply reply) {
+  this->reply(std::move(reply));
+}
 
-void BrokerShard::forward(ShardIndex to, ShardMessage message) { send(to, std::move(message)); }
+void BrokerShard::forward(ShardIndex to, ShardMessage message) {
+  send(to, std::move(message));
+}
 
 void BrokerShard::commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) {
   const storage::CommitToken token{kOperationToken, operation};

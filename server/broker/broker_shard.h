@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One shard of the broker: its copy of the topology, the queues that live here, and the sessions that it serves.
-// A pure state machine: calls and messages in, calls and messages out; it owns no thread, socket or clock.
+// One shard of the broker: its copy of the topology, the queues that live here, and the sessions
+// that it serves. A pure state machine: calls and messages in, calls and messages out; it owns no
+// thread, socket or clock.
 //
-// Work is done in turns: whoever drives the shard (a thread's loop, a test, the simulator) feeds it bytes and messages
-// and then calls run_turn(), which drains the inbox, dispatches queues, tells the store, lets sessions write what they
-// held back, and hands the outboxes over. A synchronous method is a request with a ticket; its answer comes through
-// SessionSink::on_reply. Publishes, settlements and deliveries never wait.
+// Work is done in turns: whoever drives the shard (a thread's loop, a test, the simulator) feeds it
+// bytes and messages and then calls run_turn(), which drains the inbox, dispatches queues, tells
+// the store, lets sessions write what they held back, and hands the outboxes over. A synchronous
+// method is a request with a ticket; its answer comes through SessionSink::on_reply. Publishes,
+// settlements and deliveries never wait.
 #pragma once
 
 #include <functional>
@@ -15,6 +17,8 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "storage/engine/store.h"
+
 #include "server/broker/broker_limits.h"
 #include "server/broker/control_plane.h"
 #include "server/broker/queue/queue.h"
@@ -23,17 +27,16 @@
 #include "server/broker/shard_gauges.h"
 #include "server/broker/shard_link.h"
 #include "server/broker/topology.h"
-#include "storage/engine/store.h"
 
 namespace warren::broker {
 
 struct BrokerShardParts {
   ShardIndex self = 0;
   unsigned shard_count = 1;
-  ShardLink* link = nullptr;               // borrowed
-  ShardGauges* gauges = nullptr;           // borrowed
-  storage::ShardStore* store = nullptr;    // borrowed; attached by the caller
-  std::function<LogId()> new_log_id;       // control shard only
+  ShardLink* link = nullptr;             // borrowed
+  ShardGauges* gauges = nullptr;         // borrowed
+  storage::ShardStore* store = nullptr;  // borrowed; attached by the caller
+  std::function<LogId()> new_log_id;     // control shard only
   BrokerLimits limits;
 };
 
@@ -61,8 +64,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   const Topology& topology() const { return topology_; }
   ConnectionId new_connection_id();
   void add_session(SessionSink& session);
-  // Gives back what the connection holds and removes its exclusive queues. `reply_to` with a ticket: answered when
-  // they are gone.
+  // Gives back what the connection holds and removes its exclusive queues. `reply_to` with a
+  // ticket: answered when they are gone.
   void remove_session(SessionSink& session);
   void release_connection(ConnectionId connection, bool exclusive_queues, ReplyTo reply_to);
   // on_turn_end() of this session is called in this turn.
@@ -73,12 +76,13 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
                                          const RouteInput& input) {
     return router_.route(vhost, exchange, input);
   }
-  // `confirm`, if given, is answered by as many on_confirmed calls as `pending_confirms` says: one for each queue that
-  // keeps the message durably (S3).
+  // `confirm`, if given, is answered by as many on_confirmed calls as `pending_confirms` says: one
+  // for each queue that keeps the message durably (S3).
   Published publish(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm);
   void settle(ShardIndex home, QueueId queue, Seq seq, Settlement how);
-  // To a queue's home or to the control shard; in order with publishes and settlements to the same shard.
+  // To a queue's home or to the control shard; in order with publishes and settlements to the same
+  // shard.
   void send(ShardIndex to, ShardMessage message);
   static constexpr ShardIndex kControlShard = 0;
 
@@ -175,8 +179,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::vector<ShardMessage> inbox_;
   struct Outbox {
     std::vector<ShardMessage> messages;
-    std::vector<SettleMessage::One> settled;       // not yet in `messages`
-    std::vector<storage::CommitToken> confirmed;   // not yet in `messages`
+    std::vector<SettleMessage::One> settled;      // not yet in `messages`
+    std::vector<storage::CommitToken> confirmed;  // not yet in `messages`
   };
   std::vector<Outbox> outboxes_;
   std::vector<QueueId> scheduled_;

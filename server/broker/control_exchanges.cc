@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "storage/base/assert.h"
+
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/arguments.h"
 #include "server/broker/control_plane.h"
 #include "server/broker/equivalence.h"
 #include "server/broker/exchange/exchange_types.h"
-#include "storage/base/assert.h"
 
 namespace warren::broker {
 namespace {
@@ -30,11 +31,11 @@ void ControlPlane::handle(DeclareExchange& message) {
     return submit(std::move(operation));
   }
   if (definition.name.starts_with("amq.")) {
-    return fail(message.reply_to,
-                amqp::channel_error(
-                    amqp::ReplyCode::access_refused,
-                    fmt::format("exchange name '{}' contains reserved prefix 'amq.*'",
-                                definition.name)));
+    return fail(
+        message.reply_to,
+        amqp::channel_error(
+            amqp::ReplyCode::access_refused,
+            fmt::format("exchange name '{}' contains reserved prefix 'amq.*'", definition.name)));
   }
   if (definition.durable) put(operation, definition);
   change(operation, ExchangeAdded{definition});
@@ -146,8 +147,8 @@ void ControlPlane::remove_exchange(Operation& operation, const Vhost& vhost,
   change(operation, ExchangeRemoved{vhost.name, exchange.name()});  // `exchange` dies here
 }
 
-// An auto-delete exchange goes with the last binding that has it as its source; that may be the last binding of
-// another one. A loop and not a recursion: chains may be long.
+// An auto-delete exchange goes with the last binding that has it as its source; that may be the
+// last binding of another one. A loop and not a recursion: chains may be long.
 void ControlPlane::remove_unused_exchanges(Operation& operation, const Vhost& vhost) {
   while (!operation.lost_binding.empty()) {
     const std::string name = std::move(operation.lost_binding.back());

@@ -17,13 +17,11 @@ void ControlPlane::change(Operation& operation, TopologyChange change) {
 }
 
 void ControlPlane::put(Operation& operation, storage::Definition definition) {
-  operation.definitions.push_back(
-      {storage::DefinitionChange::Kind::put, std::move(definition)});
+  operation.definitions.push_back({storage::DefinitionChange::Kind::put, std::move(definition)});
 }
 
 void ControlPlane::remove(Operation& operation, storage::Definition definition) {
-  operation.definitions.push_back(
-      {storage::DefinitionChange::Kind::remove, std::move(definition)});
+  operation.definitions.push_back({storage::DefinitionChange::Kind::remove, std::move(definition)});
 }
 
 void ControlPlane::submit(Operation operation) {
@@ -55,7 +53,8 @@ void ControlPlane::handle(const Applied& message) {
   advance();
 }
 
-// Broadcasts and answers in order; called again, harmlessly, from inside when a shard applies at once.
+// Broadcasts and answers in order; called again, harmlessly, from inside when a shard applies at
+// once.
 void ControlPlane::advance() {
   for (std::size_t i = 0; i < operations_.size(); ++i) {
     Operation& operation = operations_[i];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of the topology, one after the other: validate against the authoritative copy, commit, apply on every shard,
-// answer. Lives on the control shard. Operations are pipelined: several wait for one fsync, but they take effect and
-// are answered in order, so that an -ok means durable (S8) and visible on every connection.
+// Changes of the topology, one after the other: validate against the authoritative copy, commit,
+// apply on every shard, answer. Lives on the control shard. Operations are pipelined: several wait
+// for one fsync, but they take effect and are answered in order, so that an -ok means durable (S8)
+// and visible on every connection.
 //   control_plane.cc     the pipeline
 //   control_queues.cc    queue.declare, removal
 //   control_exchanges.cc exchange.declare, delete, bindings
@@ -32,7 +33,8 @@ class ControlHost {
   virtual LogId new_log_id() = 0;
 };
 
-// Runs on: the control shard. Owned by: its BrokerShard. Bound: operations under way, one per waiting session.
+// Runs on: the control shard. Owned by: its BrokerShard. Bound: operations under way, one per
+// waiting session.
 class ControlPlane {
  public:
   ControlPlane(ControlHost& host, unsigned shard_count) : host_(host), shard_count_(shard_count) {}
@@ -78,7 +80,8 @@ class ControlPlane {
   void remove_unused_exchanges(Operation& operation, const Vhost& vhost);
   void forget_binding(Operation& operation, const Binding& binding);
   static bool is_durable(const Vhost& vhost, const storage::BindingDefinition& definition);
-  std::optional<amqp::AmqpError> refuse_binding(const ChangeBinding& message, const Vhost& vhost) const;
+  std::optional<amqp::AmqpError> refuse_binding(const ChangeBinding& message,
+                                                const Vhost& vhost) const;
 
   ControlHost& host_;
   unsigned shard_count_;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "storage/base/assert.h"
+
 #include "server/broker/control_plane.h"
 #include "server/broker/equivalence.h"
-#include "storage/base/assert.h"
 
 namespace warren::broker {
 
@@ -21,8 +22,8 @@ void ControlPlane::handle(DeclareQueue& message) {
       return fail(message.reply_to, std::move(*error));
     }
     operation.forward_to = current->home;
-    operation.forwarded = CountRequest{message.reply_to, current->id, nullptr, definition.vhost,
-                                       definition.name};
+    operation.forwarded =
+        CountRequest{message.reply_to, current->id, nullptr, definition.vhost, definition.name};
     operation.forwarded.retry = std::make_shared<DeclareQueue>(std::move(message));
     return submit(std::move(operation));
   }
@@ -71,7 +72,8 @@ void ControlPlane::handle(RemoveExclusive& message) {
   submit(std::move(operation));
 }
 
-void ControlPlane::remove_queue(Operation& operation, const Vhost& vhost, const QueueHandle& queue) {
+void ControlPlane::remove_queue(Operation& operation, const Vhost& vhost,
+                                const QueueHandle& queue) {
   for (const Binding* binding : queue.incoming) forget_binding(operation, *binding);
   if (is_stored(queue.definition)) remove(operation, queue.definition);
   const auto owned = owned_.find(queue.owner.value);

@@ -23,15 +23,17 @@ std::string describe(std::string_view kind, const Definition& definition) {
   return fmt::format("{} '{}' in vhost '{}'", kind, definition.name, definition.vhost);
 }
 
-amqp::AmqpError differs(std::string_view what, const std::string& object,
-                        std::string_view received, std::string_view current) {
+amqp::AmqpError differs(std::string_view what, const std::string& object, std::string_view received,
+                        std::string_view current) {
   return amqp::channel_error(
       amqp::ReplyCode::precondition_failed,
       fmt::format("inequivalent arg '{}' for {}: received '{}' but current is '{}'", what, object,
                   received, current));
 }
 
-std::string_view truth(bool value) { return value ? "true" : "false"; }
+std::string_view truth(bool value) {
+  return value ? "true" : "false";
+}
 
 std::string describe_value(const amqp::FieldValue* value) {
   if (value == nullptr) return "none";
@@ -53,9 +55,10 @@ std::optional<amqp::AmqpError> argument_differs(std::string_view name, const std
   const amqp::FieldValue* const r = received.find(name);
   const amqp::FieldValue* const c = current.find(name);
   if (same_argument(r, c)) return std::nullopt;
-  return amqp::channel_error(amqp::ReplyCode::precondition_failed,
-                             fmt::format("inequivalent arg '{}' for {}: received {} but current is {}",
-                                         name, object, describe_value(r), describe_value(c)));
+  return amqp::channel_error(
+      amqp::ReplyCode::precondition_failed,
+      fmt::format("inequivalent arg '{}' for {}: received {} but current is {}", name, object,
+                  describe_value(r), describe_value(c)));
 }
 
 }  // namespace

@@ -4,8 +4,9 @@
 
 #include <optional>
 
-#include "server/amqp/amqp_error.h"
 #include "storage/engine/definitions.h"
+
+#include "server/amqp/amqp_error.h"
 
 namespace warren::broker {
 
@@ -13,7 +14,8 @@ namespace warren::broker {
 std::optional<amqp::AmqpError> inequivalent(const storage::ExchangeDefinition& received,
                                             const storage::ExchangeDefinition& current);
 
-// Durable, auto_delete and the arguments that the broker knows; others are ignored, integer widths are equal.
+// Durable, auto_delete and the arguments that the broker knows; others are ignored, integer widths
+// are equal.
 std::optional<amqp::AmqpError> inequivalent(const storage::QueueDefinition& received,
                                             const storage::QueueDefinition& current);
 

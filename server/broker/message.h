@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One published message as a single immutable block: the exchange and routing key it was published with, its property
-// bytes exactly as received, and its body. Delivery and storage re-encode nothing: the block is what is stored.
+// One published message as a single immutable block: the exchange and routing key it was published
+// with, its property bytes exactly as received, and its body. Delivery and storage re-encode
+// nothing: the block is what is stored.
 //
 //   0  u8   flags            bit 0: persistent (delivery_mode 2)
 //   1  u8   exchange length
@@ -65,10 +66,12 @@ class MessageView {
   std::size_t size_;
 };
 
-// A block with its head written and room for `body_size` bytes of body, which the caller fills before sharing it.
+// A block with its head written and room for `body_size` bytes of body, which the caller fills
+// before sharing it.
 BlockRef start_message(const MessageHead& head, std::size_t body_size);
 
-// Do the lengths inside the block fit its size? Stored blocks are checked before they are looked into.
+// Do the lengths inside the block fit its size? Stored blocks are checked before they are looked
+// into.
 bool valid_message(const Block& block);
 
 }  // namespace warren::broker

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publish -> queues: the default exchange, exchange-to-exchange bindings, alternate exchanges; one copy per queue, and
-// cycles end (compatibility: routing rules 28 to 31).
+// Publish -> queues: the default exchange, exchange-to-exchange bindings, alternate exchanges; one
+// copy per queue, and cycles end (compatibility: routing rules 28 to 31).
 #pragma once
 
 #include <vector>
@@ -12,7 +12,8 @@ namespace warren::broker {
 // Runs on: its shard. One per shard: it reuses its buffers.
 class Router {
  public:
-  // The queues that a message published to `exchange` reaches. Valid until the next call or topology change.
+  // The queues that a message published to `exchange` reaches. Valid until the next call or
+  // topology change.
   const std::vector<QueueHandle*>& route(const Vhost& vhost, Exchange& exchange,
                                          const RouteInput& input);
 

@@ -8,8 +8,8 @@
 
 namespace warren::broker {
 
-// Runs on: the connection's shard. Never called from inside a call of the session into the broker, with one
-// exception: on_confirmed.
+// Runs on: the connection's shard. Never called from inside a call of the session into the broker,
+// with one exception: on_confirmed.
 class SessionSink {
  public:
   virtual ~SessionSink() = default;
@@ -21,7 +21,8 @@ class SessionSink {
   virtual void on_consumer_cancelled(ConsumerNumber consumer) = 0;
   virtual void on_ask(ConsumerNumber consumer) = 0;
   virtual void on_grant_return(ConsumerNumber consumer, std::uint32_t count) = 0;
-  // After all of the turn's calls, if BrokerShard::mark_session was called: writes what was held back to be merged.
+  // After all of the turn's calls, if BrokerShard::mark_session was called: writes what was held
+  // back to be merged.
   virtual void on_turn_end() = 0;
 };
 

@@ -2,10 +2,11 @@
 // What a shard does with each message of shard_messages.h.
 #include <fmt/format.h>
 
-#include "server/broker/broker_shard.h"
-#include "server/broker/message.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+
+#include "server/broker/broker_shard.h"
+#include "server/broker/message.h"
 
 namespace warren::broker {
 
@@ -73,16 +74,15 @@ void BrokerShard::on(DeleteQueueRequest& message) {
   const bool in_use = message.if_unused && queue->consumer_count() > 0;
   const bool not_empty = message.if_empty && queue->ready_count() > 0;
   if (in_use || not_empty) {
-    done.error = amqp::channel_error(
-        amqp::ReplyCode::precondition_failed,
-        fmt::format("queue '{}' in vhost '{}' {}", definition.name, definition.vhost,
-                    in_use ? "in use" : "not empty"));
+    done.error =
+        amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                            fmt::format("queue '{}' in vhost '{}' {}", definition.name,
+                                        definition.vhost, in_use ? "in use" : "not empty"));
     return reply(std::move(done));
   }
   queue->set_removing();
   done.message_count = static_cast<std::uint32_t>(queue->ready_count());
-  send(kControlShard,
-       RemoveQueue{definition.vhost, definition.name, queue->id(), std::move(done)});
+  send(kControlShard, RemoveQueue{definition.vhost, definition.name, queue->id(), std::move(done)});
 }
 
 void BrokerShard::on(CountRequest& message) {
@@ -126,7 +126,9 @@ void BrokerShard::remember_holder(ConnectionId connection, QueueId queue) {
 
 // ---- for a session that is served here ----
 
-void BrokerShard::on(Reply& message) { reply(std::move(message)); }
+void BrokerShard::on(Reply& message) {
+  reply(std::move(message));
+}
 
 void BrokerShard::on(Delivery& message) {
   // No session: its end is on the way to the queue, which takes the message back.
@@ -190,9 +192,8 @@ void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
 }
 
 void BrokerShard::create_queue(const QueueAdded& added, const storage::LogState* recovered) {
-  auto queue =
-      std::make_unique<Queue>(static_cast<QueueHost&>(*this), added.definition,
-                              parts_.limits.queue_window_bytes, recovered);
+  auto queue = std::make_unique<Queue>(static_cast<QueueHost&>(*this), added.definition,
+                                       parts_.limits.queue_window_bytes, recovered);
   const bool inserted = queues_.emplace(added.definition.log, std::move(queue)).second;
   WARREN_ASSERT(inserted);
 }

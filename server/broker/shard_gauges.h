@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every shard may know about the others: how far behind they are. The only memory that shards share.
-// Thread safety: any thread.
+// What every shard may know about the others: how far behind they are. The only memory that shards
+// share. Thread safety: any thread.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way from one shard to another: threads and mailboxes in production, one loop in tests and the simulator.
+// The way from one shard to another: threads and mailboxes in production, one loop in tests and the
+// simulator.
 #pragma once
 
 #include <vector>
@@ -11,7 +12,8 @@ namespace warren::broker {
 class ShardLink {
  public:
   virtual ~ShardLink() = default;
-  // Hands a batch to shard `to`, which gets it through BrokerShard::receive in a later turn. FIFO per pair.
+  // Hands a batch to shard `to`, which gets it through BrokerShard::receive in a later turn. FIFO
+  // per pair.
   virtual void send(ShardIndex from, ShardIndex to, std::vector<ShardMessage> batch) = 0;
 };
 

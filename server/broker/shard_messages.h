@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The closed list of what shards say to each other. Between two shards messages arrive in the order they were sent:
-// AMQP's order per channel rests on it.
+// The closed list of what shards say to each other. Between two shards messages arrive in the order
+// they were sent: AMQP's order per channel rests on it.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,17 @@
 
 #include <boost/container/small_vector.hpp>
 
-#include "server/amqp/amqp_error.h"
-#include "server/broker/broker_ids.h"
-#include "server/broker/topology.h"
 #include "storage/base/block.h"
 #include "storage/engine/queue_log.h"
 
+#include "server/amqp/amqp_error.h"
+#include "server/broker/broker_ids.h"
+#include "server/broker/topology.h"
+
 namespace warren::broker {
 
-// Where an answer goes: the session's shard is part of the connection id. `ticket` is the session's own number;
-// 0: nobody waits.
+// Where an answer goes: the session's shard is part of the connection id. `ticket` is the session's
+// own number; 0: nobody waits.
 struct ReplyTo {
   ConnectionId connection;
   std::uint64_t ticket = 0;
@@ -31,10 +32,10 @@ struct ReplyTo {
 struct Reply {
   ReplyTo to;
   std::optional<amqp::AmqpError> error;
-  std::string name;                // queue.declare: the queue
-  std::uint32_t message_count = 0; // ready messages
+  std::string name;                 // queue.declare: the queue
+  std::uint32_t message_count = 0;  // ready messages
   std::uint32_t consumer_count = 0;
-  BlockRef block;                  // basic.get: the message; null: empty
+  BlockRef block;  // basic.get: the message; null: empty
   Seq seq = 0;
   QueueId queue;
   bool redelivered = false;
@@ -46,12 +47,13 @@ struct Reply {
 struct PublishMessage {
   struct Target {
     QueueId queue;
-    bool confirmed = false;  // keeps the message durably: answers `confirm`, even if it is gone by now
+    bool confirmed =
+        false;  // keeps the message durably: answers `confirm`, even if it is gone by now
   };
   BlockRef block;
   boost::container::small_vector<Target, 2> targets;
   std::optional<storage::CommitToken> confirm;  // comes back once per queue that keeps it durably
-  std::uint64_t fanout = 0;                     // 0, or a publish that is one commit over several shards (S4)
+  std::uint64_t fanout = 0;  // 0, or a publish that is one commit over several shards (S4)
   std::uint32_t fanout_shards = 0;
 };
 
@@ -74,7 +76,8 @@ struct ConsumeRequest {
   std::string tag;
   bool no_ack = false;
   bool exclusive = false;
-  bool shared_limit = false;   // the channel has a limit over all its consumers: deliveries are asked for first
+  bool shared_limit =
+      false;  // the channel has a limit over all its consumers: deliveries are asked for first
   std::uint16_t prefetch = 0;  // 0: no limit
   std::int32_t priority = 0;
 };
@@ -106,8 +109,9 @@ struct DeclareQueue {
   ConnectionId connection;
   bool server_named = false;
 };
-// Ready and consumer counts, for a queue.declare of an existing queue. If the queue is just being removed, the
-// declaration in `retry` goes back to the control shard and makes a new one; without it the answer is 404.
+// Ready and consumer counts, for a queue.declare of an existing queue. If the queue is just being
+// removed, the declaration in `retry` goes back to the control shard and makes a new one; without
+// it the answer is 404.
 struct CountRequest {
   ReplyTo reply_to;
   QueueId queue;
@@ -136,7 +140,8 @@ struct ShareLimit {
   ConsumerNumber consumer = 0;
   bool shared = false;
 };
-// The channel, or with channel 0 the whole connection, is gone: its consumers go, its unsettled messages come back.
+// The channel, or with channel 0 the whole connection, is gone: its consumers go, its unsettled
+// messages come back.
 struct HolderGone {
   ChannelKey channel;
 };
@@ -188,7 +193,8 @@ struct ChangeBinding {
   ConnectionId connection;  // who asks: exclusive queues are their owner's only
   storage::BindingDefinition definition;
 };
-// From a queue's home, which has checked that it may go; `reply` is passed on when the removal is durable.
+// From a queue's home, which has checked that it may go; `reply` is passed on when the removal is
+// durable.
 struct RemoveQueue {
   std::string vhost;
   std::string name;
@@ -214,9 +220,8 @@ struct Apply {
 using ShardMessage =
     std::variant<PublishMessage, SettleMessage, ConsumeRequest, CancelRequest, GetRequest,
                  PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
-                 HolderGone,
-                 Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn, DeclareExchange,
-                 DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied,
-                 Apply>;
+                 HolderGone, Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn,
+                 DeclareExchange, DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue,
+                 RemoveExclusive, Applied, Apply>;
 
 }  // namespace warren::broker

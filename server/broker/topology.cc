@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/broker/topology.h"
 
+#include "storage/base/assert.h"
+
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/exchange/exchange_types.h"
-#include "storage/base/assert.h"
 
 namespace warren::broker {
 
@@ -134,9 +135,12 @@ std::vector<storage::ExchangeDefinition> predeclared_exchanges(const std::string
     bool internal;
   };
   constexpr Row kRows[] = {
-      {"", "direct", false},           {"amq.direct", "direct", false},
-      {"amq.fanout", "fanout", false}, {"amq.topic", "topic", false},
-      {"amq.headers", "headers", false}, {"amq.match", "headers", false},
+      {"", "direct", false},
+      {"amq.direct", "direct", false},
+      {"amq.fanout", "fanout", false},
+      {"amq.topic", "topic", false},
+      {"amq.headers", "headers", false},
+      {"amq.match", "headers", false},
       {"amq.rabbitmq.trace", "topic", true},
   };
   std::vector<storage::ExchangeDefinition> all;

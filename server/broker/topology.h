@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One shard's copy of what routing needs: vhosts, exchanges, bindings, queue handles. Every shard applies the same
-// changes in the same order, so a publish touches no lock and no other core. The control shard keeps one more copy,
-// the authoritative one, which is ahead of the others by what is not durable yet.
-// Keeps: B5.
+// One shard's copy of what routing needs: vhosts, exchanges, bindings, queue handles. Every shard
+// applies the same changes in the same order, so a publish touches no lock and no other core. The
+// control shard keeps one more copy, the authoritative one, which is ahead of the others by what is
+// not durable yet. Keeps: B5.
 #pragma once
 
 #include <memory>
@@ -10,9 +10,10 @@
 #include <variant>
 #include <vector>
 
+#include "storage/engine/definitions.h"
+
 #include "server/broker/broker_ids.h"
 #include "server/broker/exchange/exchange.h"
-#include "storage/engine/definitions.h"
 
 namespace warren::broker {
 
@@ -104,8 +105,8 @@ class Topology {
   std::uint64_t version_ = 1;
 };
 
-// The exchanges that every vhost has: "", amq.direct, amq.fanout, amq.topic, amq.headers, amq.match,
-// amq.rabbitmq.trace.
+// The exchanges that every vhost has: "", amq.direct, amq.fanout, amq.topic, amq.headers,
+// amq.match, amq.rabbitmq.trace.
 std::vector<storage::ExchangeDefinition> predeclared_exchanges(const std::string& vhost);
 
 // The exchange named by an "alternate-exchange" argument; empty: none.

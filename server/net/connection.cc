@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/net/connection.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <array>
 #include <cerrno>
 #include <chrono>
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
-#include "server/net/shard_loop.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
+
+#include "server/net/shard_loop.h"
 
 namespace warren::net {
 namespace {
@@ -24,7 +24,8 @@ using asio::ip::tcp;
 constexpr std::size_t kPiecesPerWrite = 64;
 // Input added to an incomplete frame per read.
 constexpr std::size_t kRestReadBytes = 128_KiB;
-// After our last byte the peer gets this long to hang up, so that a reset does not swallow that byte.
+// After our last byte the peer gets this long to hang up, so that a reset does not swallow that
+// byte.
 constexpr auto kLinger = std::chrono::seconds(1);
 
 }  // namespace
@@ -52,7 +53,9 @@ Connection::Connection(ShardLoop& loop, tcp::socket socket, session::SessionPart
         return std::move(parts);
       }()) {}
 
-void Connection::start() { wait_readable(); }
+void Connection::start() {
+  wait_readable();
+}
 
 // ---- input ----
 
@@ -136,7 +139,9 @@ void Connection::on_peer_gone() {
 
 // ---- output ----
 
-void Connection::output_ready() { loop_.flush_later(*this); }
+void Connection::output_ready() {
+  loop_.flush_later(*this);
+}
 
 void Connection::flush() {
   if (gone_) return;

@@ -50,7 +50,8 @@ class Connection final : public session::SessionHost,
   ShardLoop& loop_;
   boost::asio::ip::tcp::socket socket_;
   session::ConnectionSession session_;
-  std::string rest_;  // input that the session has not consumed: less than a frame, unless it is suspended
+  std::string
+      rest_;  // input that the session has not consumed: less than a frame, unless it is suspended
   bool waiting_read_ = false;
   bool waiting_write_ = false;
   bool throttled_ = false;

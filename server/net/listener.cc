@@ -23,8 +23,8 @@ Listener::Listener(std::vector<ShardLoop*> loops)
 
 Status Listener::open(const std::string& host, std::uint16_t port) {
   const auto failed = [&](std::string_view what, const boost::system::error_code& error) {
-    return Error{Errc::io_error, fmt::format("cannot listen on {}:{}: {}: {}", host, port, what,
-                                             error.message())};
+    return Error{Errc::io_error,
+                 fmt::format("cannot listen on {}:{}: {}: {}", host, port, what, error.message())};
   };
   boost::system::error_code error;
   tcp::resolver resolver(acceptor_.get_executor());
@@ -46,12 +46,13 @@ std::string Listener::address() const {
   boost::system::error_code error;
   const tcp::endpoint bound = acceptor_.local_endpoint(error);
   if (error) return "?";
-  return bound.address().is_v6()
-             ? fmt::format("[{}]:{}", bound.address().to_string(), bound.port())
-             : fmt::format("{}:{}", bound.address().to_string(), bound.port());
+  return bound.address().is_v6() ? fmt::format("[{}]:{}", bound.address().to_string(), bound.port())
+                                 : fmt::format("{}:{}", bound.address().to_string(), bound.port());
 }
 
-void Listener::start() { accept(); }
+void Listener::start() {
+  accept();
+}
 
 void Listener::close() {
   boost::system::error_code ignored;

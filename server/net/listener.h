@@ -8,8 +8,9 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "server/net/shard_loop.h"
 #include "storage/base/result.h"
+
+#include "server/net/shard_loop.h"
 
 namespace warren::net {
 

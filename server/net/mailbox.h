@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What other shards left for one shard. One lock per batch; the reader is woken only when the mailbox was empty.
-// Thread safety: put() from any thread, take() from the owner.
+// What other shards left for one shard. One lock per batch; the reader is woken only when the
+// mailbox was empty. Thread safety: put() from any thread, take() from the owner.
 #pragma once
 
 #include <atomic>

@@ -20,8 +20,8 @@ constexpr std::size_t kReadBytes = 256_KiB;
 constexpr auto kTickInterval = std::chrono::milliseconds(500);
 // While publishers are held back, how often the backlog is looked at.
 constexpr auto kThrottleInterval = std::chrono::milliseconds(2);
-// Handlers run and bytes read between two turns at most: a fast publisher must not outrun the deliveries, which are
-// made once per turn.
+// Handlers run and bytes read between two turns at most: a fast publisher must not outrun the
+// deliveries, which are made once per turn.
 constexpr int kHandlersPerTurn = 64;
 constexpr std::size_t kInputPerTurnBytes = 256_KiB;
 
@@ -30,7 +30,9 @@ constexpr std::size_t kInputPerTurnBytes = 256_KiB;
 ShardLoop::ShardLoop()
     : keep_running_(asio::make_work_guard(io_)), tick_(io_), read_buffer_(kReadBytes) {}
 
-ShardLoop::~ShardLoop() { stop(); }
+ShardLoop::~ShardLoop() {
+  stop();
+}
 
 void ShardLoop::set_parts(ShardLoopParts parts) {
   parts_ = std::move(parts);
@@ -49,7 +51,9 @@ void ShardLoop::stop() {
   thread_.join();
 }
 
-void ShardLoop::post(std::function<void()> function) { asio::post(io_, std::move(function)); }
+void ShardLoop::post(std::function<void()> function) {
+  asio::post(io_, std::move(function));
+}
 
 void ShardLoop::wake() {
   asio::post(io_, [] {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread of one shard: readiness of sockets, messages of other shards, completions of the store, then one turn of
-// the broker, then the sockets are written. Everything of the shard happens on this thread.
+// The thread of one shard: readiness of sockets, messages of other shards, completions of the
+// store, then one turn of the broker, then the sockets are written. Everything of the shard happens
+// on this thread.
 #pragma once
 
 #include <functional>
@@ -13,16 +14,17 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "storage/base/executor.h"
+
 #include "server/broker/broker_shard.h"
 #include "server/net/connection.h"
 #include "server/net/mailbox.h"
 #include "server/session/connection_session.h"
-#include "storage/base/executor.h"
 
 namespace warren::net {
 
 struct ShardLoopParts {
-  broker::BrokerShard* broker = nullptr;       // all borrowed
+  broker::BrokerShard* broker = nullptr;  // all borrowed
   const auth::UserStore* users = nullptr;
   const session::SessionLimits* limits = nullptr;
   const Clock* clock = nullptr;
@@ -46,12 +48,14 @@ class ShardLoop final : public Executor {
   // Thread safety: any thread.
   void post(std::function<void()> function) override;
   void wake();
-  // Runs on the shard's thread and waits until it has run. REQUIRES: not called from a shard's thread; started.
+  // Runs on the shard's thread and waits until it has run. REQUIRES: not called from a shard's
+  // thread; started.
   void run_and_wait(std::function<void()> function);
 
   // ---- on the shard's thread ----
   void adopt(boost::asio::ip::tcp::socket socket);
-  // Refuses new connections and closes those that are there: connection.close 320 (compatibility: rule 68).
+  // Refuses new connections and closes those that are there: connection.close 320 (compatibility:
+  // rule 68).
   void close_connections(std::string_view reason);
   std::size_t connection_count() const { return connections_.size(); }
 

@@ -5,10 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "server/session/channel_send.h"
-#include "server/session/connection_session.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+
+#include "server/session/channel_send.h"
+#include "server/session/connection_session.h"
 
 namespace warren::session {
 
@@ -23,11 +24,19 @@ struct MethodHandler {
 Channel::Channel(ConnectionSession& session, std::uint16_t number)
     : session_(session), number_(number) {}
 
-Channel::~Channel() { release(true); }
+Channel::~Channel() {
+  release(true);
+}
 
-broker::BrokerShard& Channel::broker() { return session_.broker(); }
-const broker::Vhost& Channel::vhost() { return session_.vhost(); }
-broker::ChannelKey Channel::key() const { return {session_.connection_id(), number_}; }
+broker::BrokerShard& Channel::broker() {
+  return session_.broker();
+}
+const broker::Vhost& Channel::vhost() {
+  return session_.vhost();
+}
+broker::ChannelKey Channel::key() const {
+  return {session_.connection_id(), number_};
+}
 
 Outcome Channel::on_method(Bytes payload) {
   if (content_.state() != ContentAssembler::State::idle) {
@@ -46,7 +55,8 @@ Outcome Channel::on_method(Bytes payload) {
   }
   amqp::AnyMethod method;
   switch (amqp::decode_method(payload, method)) {
-    case amqp::MethodDecode::ok: return std::visit(MethodHandler{*this}, method);
+    case amqp::MethodDecode::ok:
+      return std::visit(MethodHandler{*this}, method);
     case amqp::MethodDecode::unknown_method:
       return amqp::connection_error(amqp::ReplyCode::command_invalid, "unknown method");
     case amqp::MethodDecode::malformed:
@@ -60,8 +70,9 @@ Outcome Channel::on_method(Bytes payload) {
 template <class Method>
 Outcome Channel::handle(const Method&) {
   if constexpr (Method::kClassId == amqp::kClassTx) {
-    return amqp::connection_error(amqp::ReplyCode::not_implemented,
-                                  fmt::format("{} is not supported by this version", Method::kName));
+    return amqp::connection_error(
+        amqp::ReplyCode::not_implemented,
+        fmt::format("{} is not supported by this version", Method::kName));
   }
   if constexpr (std::is_same_v<Method, amqp::ChannelOpen>) {
     return amqp::connection_error(amqp::ReplyCode::channel_error,
@@ -97,10 +108,9 @@ Outcome Channel::check_permission(auth::Operation operation, std::string_view re
     return {};
   }
   const std::string_view name = resource.empty() ? "amq.default" : resource;
-  return amqp::channel_error(
-      amqp::ReplyCode::access_refused,
-      fmt::format("access to '{}' in vhost '{}' refused for user '{}'", name,
-                  session_.vhost_name(), session_.user()));
+  return amqp::channel_error(amqp::ReplyCode::access_refused,
+                             fmt::format("access to '{}' in vhost '{}' refused for user '{}'", name,
+                                         session_.vhost_name(), session_.user()));
 }
 
 void Channel::close_with(const amqp::AmqpError& error) {
@@ -166,7 +176,9 @@ Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
     case Waiting::queue_bind:
       if (answer) send(amqp::QueueBindOk{});
       break;
-    case Waiting::queue_unbind: send(amqp::QueueUnbindOk{}); break;
+    case Waiting::queue_unbind:
+      send(amqp::QueueUnbindOk{});
+      break;
     case Waiting::queue_purge:
       if (answer) send(amqp::QueuePurgeOk{.message_count = reply.message_count});
       break;

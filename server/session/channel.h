@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One AMQP channel: its state, its consumers, its unsettled deliveries, its publishes under way.
-// A handler returns nothing, or the error that closes the channel or the connection; the dispatcher adds the method.
+// A handler returns nothing, or the error that closes the channel or the connection; the dispatcher
+// adds the method.
 //   channel.cc           dispatch, replies, closing
 //   channel_exchange.cc  class exchange      channel_queue.cc  class queue
-//   channel_publish.cc   basic.publish, confirm.select       channel_basic.cc  consuming and settling
+//   channel_publish.cc   basic.publish, confirm.select       channel_basic.cc  consuming and
+//   settling
 #pragma once
 
 #include <cstdint>
@@ -34,9 +36,9 @@ struct ConsumerRecord {
   broker::QueueId queue;
   ShardIndex home = 0;
   bool no_ack = false;
-  bool owes_credit = false;         // delivered bytes that were not returned to the queue yet
+  bool owes_credit = false;  // delivered bytes that were not returned to the queue yet
   std::uint64_t in_flight_bytes = 0;
-  std::uint32_t granted = 0;        // let through under the shared limit and not delivered yet
+  std::uint32_t granted = 0;  // let through under the shared limit and not delivered yet
 };
 
 // What a channel waits for: input of the connection stands still until the answer is there.
@@ -58,10 +60,10 @@ enum class Waiting : std::uint8_t {
 struct PendingRequest {
   Waiting what = Waiting::get;
   bool nowait = false;
-  bool no_ack = false;                    // get
-  broker::ConsumerNumber consumer = 0;    // consume
-  ShardIndex home = 0;                    // get
-  std::string name;                       // consume, cancel: the tag; queue.declare: the queue
+  bool no_ack = false;                  // get
+  broker::ConsumerNumber consumer = 0;  // consume
+  ShardIndex home = 0;                  // get
+  std::string name;                     // consume, cancel: the tag; queue.declare: the queue
 };
 
 // Runs on: the connection's shard. Owned by: ConnectionSession.
@@ -136,7 +138,8 @@ class Channel {
   std::optional<std::string> queue_name(Bytes given) const;
   // The queue, unless it is missing (404) or another connection's (405).
   Outcome find_queue(const std::string& name, broker::QueueHandle*& handle);
-  Outcome change_binding(bool add, storage::BindingDefinition definition, Waiting waiting, bool nowait);
+  Outcome change_binding(bool add, storage::BindingDefinition definition, Waiting waiting,
+                         bool nowait);
 
   Outcome publish();
   Outcome find_publish_route(Bytes headers);

@@ -4,9 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "storage/base/assert.h"
+
 #include "server/amqp/field_table_codec.h"
 #include "server/session/channel_send.h"
-#include "storage/base/assert.h"
 
 namespace warren::session {
 
@@ -64,8 +65,7 @@ void Channel::serve_asks() {
     const auto count = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 1, kGrantMax));
     consumer->granted += count;
     shared_granted_ += count;
-    broker().send(consumer->home,
-                  broker::Grant{consumer->queue, key(), consumer->number, count});
+    broker().send(consumer->home, broker::Grant{consumer->queue, key(), consumer->number, count});
   }
 }
 
@@ -100,19 +100,17 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   std::int32_t priority = 0;
   if (!method.arguments.empty()) {
     const auto arguments = amqp::decode_table(method.arguments);
-    const amqp::FieldValue* const value =
-        arguments.ok() ? arguments->find("x-priority") : nullptr;
+    const amqp::FieldValue* const value = arguments.ok() ? arguments->find("x-priority") : nullptr;
     if (value != nullptr) {
       const auto number = amqp::as_integer(*value);
       if (!number) {
-        return amqp::channel_error(amqp::ReplyCode::precondition_failed,
-                                   fmt::format("invalid arg 'x-priority' for queue '{}' in vhost "
-                                               "'{}': unacceptable type {}",
-                                               *name, session_.vhost_name(),
-                                               amqp::type_name(value->type())));
+        return amqp::channel_error(
+            amqp::ReplyCode::precondition_failed,
+            fmt::format("invalid arg 'x-priority' for queue '{}' in vhost "
+                        "'{}': unacceptable type {}",
+                        *name, session_.vhost_name(), amqp::type_name(value->type())));
       }
-      priority = static_cast<std::int32_t>(
-          std::clamp<std::int64_t>(*number, INT32_MIN, INT32_MAX));
+      priority = static_cast<std::int32_t>(std::clamp<std::int64_t>(*number, INT32_MIN, INT32_MAX));
     }
   }
   auto consumer = std::make_unique<ConsumerRecord>();
@@ -179,7 +177,8 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home, false};
+  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home,
+                                false};
   if (consumer.granted > 0) {
     --consumer.granted;
     --shared_granted_;

@@ -27,9 +27,8 @@ Outcome Channel::handle(const amqp::ExchangeDeclare& method) {
   if (name.empty()) return default_exchange_refused();
   if (Outcome refused = check_permission(auth::Operation::configure, name)) return refused;
   if (!broker::is_exchange_type(method.type)) {
-    return amqp::channel_error(
-        amqp::ReplyCode::precondition_failed,
-        fmt::format("unknown exchange type '{}'", method.type.value));
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               fmt::format("unknown exchange type '{}'", method.type.value));
   }
   storage::ExchangeDefinition definition;
   definition.vhost = session_.vhost_name();
@@ -68,11 +67,10 @@ Outcome Channel::handle(const amqp::ExchangeDelete& method) {
   PendingRequest pending;
   pending.what = Waiting::exchange_delete;
   pending.nowait = method.nowait;
-  session_.request(number_, std::move(pending), broker::BrokerShard::kControlShard,
-                   [&](broker::ReplyTo to) {
-                     return broker::DeleteExchange{to, session_.vhost_name(), name,
-                                                   method.if_unused};
-                   });
+  session_.request(
+      number_, std::move(pending), broker::BrokerShard::kControlShard, [&](broker::ReplyTo to) {
+        return broker::DeleteExchange{to, session_.vhost_name(), name, method.if_unused};
+      });
   return {};
 }
 
@@ -90,11 +88,10 @@ Outcome Channel::change_binding(bool add, storage::BindingDefinition definition,
   PendingRequest pending;
   pending.what = waiting;
   pending.nowait = nowait;
-  session_.request(number_, std::move(pending), broker::BrokerShard::kControlShard,
-                   [&](broker::ReplyTo to) {
-                     return broker::ChangeBinding{to, add, session_.connection_id(),
-                                                  std::move(definition)};
-                   });
+  session_.request(
+      number_, std::move(pending), broker::BrokerShard::kControlShard, [&](broker::ReplyTo to) {
+        return broker::ChangeBinding{to, add, session_.connection_id(), std::move(definition)};
+      });
   return {};
 }
 

@@ -4,8 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "server/session/channel_send.h"
 #include "storage/base/assert.h"
+
+#include "server/session/channel_send.h"
 
 namespace warren::session {
 namespace {
@@ -34,8 +35,8 @@ Outcome Channel::handle(const amqp::BasicPublish& method) {
 }
 
 Outcome Channel::on_header(Bytes payload) {
-  Outcome error = content_.on_header(payload, session_.limits().message_bytes_max,
-                                     session_.wall_ms());
+  Outcome error =
+      content_.on_header(payload, session_.limits().message_bytes_max, session_.wall_ms());
   if (error) return error;
   if (content_.state() == ContentAssembler::State::complete) return publish();
   return {};
@@ -65,8 +66,8 @@ Outcome Channel::check_properties(const amqp::PropertiesView& properties) {
   return {};
 }
 
-// Fills route_.queues. What one publish looked up serves the next ones with the same exchange and key, until anything
-// in the topology or in permissions changes.
+// Fills route_.queues. What one publish looked up serves the next ones with the same exchange and
+// key, until anything in the topology or in permissions changes.
 Outcome Channel::find_publish_route(Bytes headers) {
   const std::uint64_t version = broker().topology().version();
   if (route_.version == version && route_.routing_key == content_.routing_key() &&
@@ -82,10 +83,9 @@ Outcome Channel::find_publish_route(Bytes headers) {
     return broker::no_exchange(content_.exchange(), session_.vhost_name());
   }
   if (exchange->definition().internal) {
-    return amqp::channel_error(
-        amqp::ReplyCode::access_refused,
-        fmt::format("cannot publish to internal exchange '{}' in vhost '{}'", exchange->name(),
-                    session_.vhost_name()));
+    return amqp::channel_error(amqp::ReplyCode::access_refused,
+                               fmt::format("cannot publish to internal exchange '{}' in vhost '{}'",
+                                           exchange->name(), session_.vhost_name()));
   }
   broker::RouteInput input{content_.routing_key(), headers};
   route_.queues = broker().route(vhost(), *exchange, input);
@@ -108,8 +108,8 @@ Outcome Channel::publish() {
 
   broker::Published published;
   if (confirming_) {
-    const storage::CommitToken token = broker::BrokerShard::confirm_token(
-        session_.connection_id(), number_, confirms_.next_seq());
+    const storage::CommitToken token =
+        broker::BrokerShard::confirm_token(session_.connection_id(), number_, confirms_.next_seq());
     published = broker().publish(route_.queues, block, content_.persistent(), &token);
   } else {
     published = broker().publish(route_.queues, block, content_.persistent(), nullptr);

@@ -4,10 +4,11 @@
 
 #include <fmt/format.h>
 
+#include "storage/base/log.h"
+
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/arguments.h"
 #include "server/session/channel_send.h"
-#include "storage/base/log.h"
 
 namespace warren::session {
 namespace {

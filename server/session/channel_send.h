@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channel's templates that need ConnectionSession complete: included by the channel_*.cc files only.
+// Channel's templates that need ConnectionSession complete: included by the channel_*.cc files
+// only.
 #pragma once
 
 #include "server/broker/message.h"

@@ -8,7 +8,7 @@ namespace warren::session {
 void ConfirmTracker::add(std::uint32_t pending) {
   WARREN_ASSERT(pending != kAnswered);
   window_.push_back(pending);
-  if (pending == 0 && window_.size() > 1 && window_.front() != 0) early_.push_back(next_seq() - 1);
+  if (pending == 0 && window_.size() > 1) early_.push_back(next_seq() - 1);
 }
 
 void ConfirmTracker::confirm(std::uint64_t seq) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publishes of a channel in confirm mode: each is answered exactly once (P5), as soon as all queues that keep it
-// durably have it (S3). What is confirmed without a gap leaves as one answer with multiple=true.
+// Publishes of a channel in confirm mode: each is answered exactly once (P5), as soon as all queues
+// that keep it durably have it (S3). What is confirmed without a gap leaves as one answer with
+// multiple=true.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace warren::session {
 
-// Runs on: the channel's shard. Owned by: Channel. Bound: what the client publishes without waiting, held back by
-// BrokerLimits::backlog_bytes.
+// Runs on: the channel's shard. Owned by: Channel. Bound: what the client publishes without
+// waiting, held back by BrokerLimits::backlog_bytes.
 class ConfirmTracker {
  public:
   // The number that the next publish gets.
@@ -45,8 +46,8 @@ class ConfirmTracker {
   static constexpr std::uint32_t kAnswered = UINT32_MAX;
 
   std::uint64_t base_ = 1;
-  std::deque<std::uint32_t> window_;   // queues each publish waits for
-  std::vector<std::uint64_t> early_;  // confirmed while an older one is not
+  std::deque<std::uint32_t> window_;  // queues each publish waits for
+  std::vector<std::uint64_t> early_;  // confirmed, perhaps while an older one is not
 };
 
 }  // namespace warren::session

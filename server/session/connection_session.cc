@@ -5,9 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "server/broker/message.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+
+#include "server/broker/message.h"
 
 namespace warren::session {
 
@@ -100,8 +101,7 @@ Outcome ConnectionSession::dispatch(const amqp::Frame& frame) {
   }
   if (frame.channel != 0) return dispatch_channel(frame);
   if (frame.type != amqp::kFrameMethod) {
-    return amqp::connection_error(amqp::ReplyCode::unexpected_frame,
-                                  "content frame on channel 0");
+    return amqp::connection_error(amqp::ReplyCode::unexpected_frame, "content frame on channel 0");
   }
   return on_connection_method(frame.payload);
 }
@@ -119,7 +119,8 @@ Outcome ConnectionSession::dispatch_channel(const amqp::Frame& frame) {
   }
   if (channel == nullptr) {
     if (frame.type == amqp::kFrameMethod &&
-        current_method_ == amqp::MethodId{amqp::ChannelOpen::kClassId, amqp::ChannelOpen::kMethodId}) {
+        current_method_ ==
+            amqp::MethodId{amqp::ChannelOpen::kClassId, amqp::ChannelOpen::kMethodId}) {
       amqp::ChannelOpen open;
       if (amqp::decode_arguments(frame.payload.substr(4), open)) return open_channel(frame.channel);
       return amqp::connection_error(amqp::ReplyCode::syntax_error, "malformed channel.open");
@@ -148,8 +149,10 @@ Outcome ConnectionSession::dispatch_channel(const amqp::Frame& frame) {
       if (!outcome && closed) erase_channel(frame.channel);
       return outcome;
     }
-    case amqp::kFrameHeader: return channel->on_header(frame.payload);
-    default: return channel->on_body(frame.payload);
+    case amqp::kFrameHeader:
+      return channel->on_header(frame.payload);
+    default:
+      return channel->on_body(frame.payload);
   }
 }
 
@@ -171,14 +174,15 @@ Outcome ConnectionSession::on_connection_method(Bytes payload) {
   current_method_.class_id = ids.u16();
   current_method_.method_id = ids.u16();
   switch (amqp::decode_method(payload, method)) {
-    case amqp::MethodDecode::ok: return std::visit(ConnectionMethodHandler{*this}, method);
+    case amqp::MethodDecode::ok:
+      return std::visit(ConnectionMethodHandler{*this}, method);
     case amqp::MethodDecode::unknown_method:
       return amqp::connection_error(amqp::ReplyCode::command_invalid, "unknown method");
     case amqp::MethodDecode::malformed:
       return amqp::connection_error(
           amqp::ReplyCode::syntax_error,
-          fmt::format("malformed {}", amqp::method_name(current_method_.class_id,
-                                                        current_method_.method_id)));
+          fmt::format("malformed {}",
+                      amqp::method_name(current_method_.class_id, current_method_.method_id)));
   }
   return {};
 }
@@ -253,7 +257,9 @@ void ConnectionSession::become_closed() {
   touch_output();
 }
 
-void ConnectionSession::on_disconnect() { become_closed(); }
+void ConnectionSession::on_disconnect() {
+  become_closed();
+}
 
 void ConnectionSession::release() {
   if (released_) return;
@@ -307,9 +313,10 @@ void ConnectionSession::on_flushed() {
     ConsumerRecord* const consumer = find_consumer(number);
     if (consumer == nullptr) continue;
     consumer->owes_credit = false;
-    broker().send(consumer->home,
-                  broker::CreditReturn{consumer->queue, {id_, consumer->channel}, number,
-                                       consumer->in_flight_bytes});
+    broker().send(
+        consumer->home,
+        broker::CreditReturn{
+            consumer->queue, {id_, consumer->channel}, number, consumer->in_flight_bytes});
     consumer->in_flight_bytes = 0;
   }
   owing_.clear();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One AMQP 0-9-1 conversation: bytes in, bytes out. No socket, no thread, no clock of its own.
-//   connection_session.cc  frames, channels, closing          handshake.cc  header, start, tune, open
+//   connection_session.cc  frames, channels, closing          handshake.cc  header, start, tune,
+//   open
 // Keeps: P1 to P7.
 #pragma once
 
@@ -14,6 +15,8 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "storage/base/clock.h"
+
 #include "server/amqp/frame_writer.h"
 #include "server/auth/user_store.h"
 #include "server/broker/broker_shard.h"
@@ -21,12 +24,11 @@
 #include "server/session/out_buffer.h"
 #include "server/session/session_host.h"
 #include "server/session/session_limits.h"
-#include "storage/base/clock.h"
 
 namespace warren::session {
 
 struct SessionParts {
-  broker::BrokerShard* broker = nullptr;   // all borrowed
+  broker::BrokerShard* broker = nullptr;  // all borrowed
   const auth::UserStore* users = nullptr;
   const SessionLimits* limits = nullptr;
   const Clock* clock = nullptr;
@@ -43,8 +45,8 @@ class ConnectionSession final : public broker::SessionSink {
   ~ConnectionSession() override;
 
   // ---- the driver ----
-  // Takes as many whole frames as it can; returns the bytes consumed. What is left is offered again, with more behind
-  // it, or after SessionHost::input_ready().
+  // Takes as many whole frames as it can; returns the bytes consumed. What is left is offered
+  // again, with more behind it, or after SessionHost::input_ready().
   std::size_t on_bytes(Bytes in);
   bool wants_input() const { return state_ != State::closed && !pending_; }
   // Call about once a second: heartbeats and time-outs.
@@ -179,7 +181,7 @@ class ConnectionSession final : public broker::SessionSink {
   std::uint16_t pending_channel_ = 0;
   amqp::MethodId pending_method_;
   amqp::MethodId current_method_;  // being dispatched
-  bool awaits_release_ = false;  // peer_closing: the reply to ticket_ is close-ok's
+  bool awaits_release_ = false;    // peer_closing: the reply to ticket_ is close-ok's
 
   bool turn_marked_ = false;
   std::vector<std::uint16_t> confirm_channels_;

@@ -6,10 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "storage/base/assert.h"
+
 #include "server/amqp/gen/constants.gen.h"
 #include "server/broker/message.h"
 #include "server/session/session_limits.h"
-#include "storage/base/assert.h"
 
 namespace warren::session {
 

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// basic.publish + content header + body frames -> one message block (P2: a content is exactly its announced size,
-// never interleaved on one channel).
+// basic.publish + content header + body frames -> one message block (P2: a content is exactly its
+// announced size, never interleaved on one channel).
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "storage/base/block.h"
+
 #include "server/amqp/amqp_error.h"
 #include "server/amqp/gen/basic.gen.h"
 #include "server/amqp/properties.h"
-#include "storage/base/block.h"
 
 namespace warren::session {
 
-// Runs on: the channel's shard. Owned by: Channel. Bound: message_bytes_max, and twice what has arrived.
+// Runs on: the channel's shard. Owned by: Channel. Bound: message_bytes_max, and twice what has
+// arrived.
 class ContentAssembler {
  public:
   enum class State : std::uint8_t {

@@ -1,29 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// The start of a conversation: protocol header, start, tune, open (compatibility: section 1.1, rules 1 to 7).
+// The start of a conversation: protocol header, start, tune, open (compatibility: section 1.1,
+// rules 1 to 7).
 #include <algorithm>
 
 #include <fmt/format.h>
 
+#include "storage/base/log.h"
+
 #include "server/amqp/field_table_codec.h"
 #include "server/auth/sasl.h"
 #include "server/session/connection_session.h"
-#include "storage/base/log.h"
 
 namespace warren::session {
 
 std::size_t ConnectionSession::on_protocol_header(Bytes in) {
   switch (amqp::read_protocol_header(in)) {
-    case amqp::ProtocolHeader::need_more: return 0;
+    case amqp::ProtocolHeader::need_more:
+      return 0;
     case amqp::ProtocolHeader::wrong: {
       const bool tls = !in.empty() && in[0] == 0x16;
       const bool http = in.starts_with("GET ") || in.starts_with("POST") || in.starts_with("HEAD");
       WLOG(info, "no AMQP 0-9-1 client conn={} peer={}{}", id_.value, parts_.peer,
-           tls ? " hint='it speaks TLS'" : http ? " hint='it speaks HTTP'" : "");
+           tls    ? " hint='it speaks TLS'"
+           : http ? " hint='it speaks HTTP'"
+                  : "");
       out_.text().append(amqp::kProtocolHeader);
       become_closed();
       return in.size();
     }
-    case amqp::ProtocolHeader::ok: break;
+    case amqp::ProtocolHeader::ok:
+      break;
   }
   state_ = State::want_start_ok;
   send_start();
@@ -79,7 +85,8 @@ void ConnectionSession::read_client_properties(Bytes client_properties) {
 
 Outcome ConnectionSession::handle(const amqp::ConnectionStartOk& method) {
   if (state_ != State::want_start_ok) {
-    return amqp::connection_error(amqp::ReplyCode::command_invalid, "unexpected connection.start-ok");
+    return amqp::connection_error(amqp::ReplyCode::command_invalid,
+                                  "unexpected connection.start-ok");
   }
   read_client_properties(method.client_properties);
   return login(method.mechanism, method.response);
@@ -110,7 +117,8 @@ Outcome ConnectionSession::login(std::string_view mechanism, Bytes response) {
 }
 
 Outcome ConnectionSession::refuse_login(std::string_view mechanism, const std::string& reason) {
-  WLOG(warn, "login refused conn={} peer={} reason='{}'", id_.value, parts_.peer, printable(reason));
+  WLOG(warn, "login refused conn={} peer={} reason='{}'", id_.value, parts_.peer,
+       printable(reason));
   if (!auth_failure_close_) {
     become_closed();
     return {};
@@ -124,7 +132,8 @@ Outcome ConnectionSession::refuse_login(std::string_view mechanism, const std::s
 
 Outcome ConnectionSession::handle(const amqp::ConnectionTuneOk& method) {
   if (state_ != State::want_tune_ok) {
-    return amqp::connection_error(amqp::ReplyCode::command_invalid, "unexpected connection.tune-ok");
+    return amqp::connection_error(amqp::ReplyCode::command_invalid,
+                                  "unexpected connection.tune-ok");
   }
   const auto refuse = [](std::string_view what, std::uint32_t value, std::string_view than,
                          std::uint32_t bound) {

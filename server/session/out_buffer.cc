@@ -15,7 +15,8 @@ constexpr std::size_t kTextKeptBytes = 16_KiB;
 }  // namespace
 
 std::string& OutBuffer::text() {
-  if (segments_.empty() || segments_.back().block || segments_.back().text.size() >= kTextSealBytes) {
+  if (segments_.empty() || segments_.back().block ||
+      segments_.back().text.size() >= kTextSealBytes) {
     if (!segments_.empty()) sealed_bytes_ += segments_.back().view().size();
     segments_.emplace_back();
   }

@@ -10,8 +10,8 @@
 
 namespace warren::session {
 
-// Runs on: the connection's shard. Owned by: ConnectionSession. Bound: consumers' windows (kConsumerWindowBytes each)
-// and what the peer's own methods ask for.
+// Runs on: the connection's shard. Owned by: ConnectionSession. Bound: consumers' windows
+// (kConsumerWindowBytes each) and what the peer's own methods ask for.
 class OutBuffer {
  public:
   // Where frames are appended. Valid until the next call of another member.

@@ -24,7 +24,8 @@ struct SessionLimits {
 
 // AMQP 0-9-1, 4.2.3: a peer must accept frames of this size before tuning.
 inline constexpr std::uint32_t kFrameMinBytes = 4096;
-// A body announced to be larger is taken in pieces: memory follows what arrived, not what was claimed.
+// A body announced to be larger is taken in pieces: memory follows what arrived, not what was
+// claimed.
 inline constexpr std::uint64_t kBodyTrustedBytes = 128_KiB;
 // Bodies of this size are not copied into the output but referenced.
 inline constexpr std::size_t kBodyReferenceBytes = 16_KiB;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The deliveries of one channel that have not been settled yet. Tags are dense from 1 over deliver and get together,
-// never reused (P4); settling with multiple=true releases a range.
+// The deliveries of one channel that have not been settled yet. Tags are dense from 1 over deliver
+// and get together, never reused (P4); settling with multiple=true releases a range.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,9 @@ class UnackedWindow {
   // A delivery that needs no acknowledgement: it takes a tag and nothing else.
   std::uint64_t skip();
 
-  // Moves what the tag settles to `out`, oldest first. False: the tag is not outstanding. Tag 0 with multiple settles
-  // everything; with multiple, the tag itself must be outstanding (compatibility: rule 43).
+  // Moves what the tag settles to `out`, oldest first. False: the tag is not outstanding. Tag 0
+  // with multiple settles everything; with multiple, the tag itself must be outstanding
+  // (compatibility: rule 43).
   bool settle(std::uint64_t tag, bool multiple, std::vector<UnackedDelivery>& out);
   // Everything outstanding, oldest first.
   void take_all(std::vector<UnackedDelivery>& out);

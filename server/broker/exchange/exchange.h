@@ -8,10 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "server/amqp/field_value.h"
-#include "server/broker/broker_ids.h"
 #include "storage/base/bytes.h"
 #include "storage/engine/definitions.h"
+
+#include "server/amqp/field_value.h"
+#include "server/broker/broker_ids.h"
 
 namespace warren::broker {
 

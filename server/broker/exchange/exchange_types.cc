@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/broker/exchange/exchange_types.h"
 
+#include "storage/base/assert.h"
+
 #include "server/broker/exchange/direct.h"
 #include "server/broker/exchange/fanout.h"
 #include "server/broker/exchange/headers.h"
 #include "server/broker/exchange/topic.h"
-#include "storage/base/assert.h"
 
 namespace warren::broker {
 namespace {
@@ -38,7 +39,9 @@ const Row* find_type(std::string_view type) {
 
 }  // namespace
 
-bool is_exchange_type(std::string_view type) { return find_type(type) != nullptr; }
+bool is_exchange_type(std::string_view type) {
+  return find_type(type) != nullptr;
+}
 
 std::unique_ptr<Exchange> make_exchange(storage::ExchangeDefinition definition) {
   const Row* const row = find_type(definition.type);

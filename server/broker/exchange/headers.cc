@@ -8,7 +8,8 @@
 namespace warren::broker {
 namespace {
 
-// Integers of any width are equal by value, as are the two float widths; everything else needs the same type.
+// Integers of any width are equal by value, as are the two float widths; everything else needs the
+// same type.
 bool same_value(const amqp::FieldValue& wanted, const amqp::FieldValue& got) {
   const auto a = amqp::as_integer(wanted);
   const auto b = amqp::as_integer(got);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// headers: the binding's arguments are compared with the message's headers. "x-match" says how: "all" (default),
-// "any", "all-with-x", "any-with-x"; keys that begin with "x-" count only with the -with-x forms; a void value asks
-// for presence only.
+// headers: the binding's arguments are compared with the message's headers. "x-match" says how:
+// "all" (default), "any", "all-with-x", "any-with-x"; keys that begin with "x-" count only with the
+// -with-x forms; a void value asks for presence only.
 #pragma once
 
 #include "server/amqp/field_value.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patterns of topic bindings, indexed by word. Words are separated by '.', '*' stands for exactly one word, '#' for
-// none or more; an empty word is a word ("a..b" has three, "" has one).
-// Matching walks a set of trie nodes word by word, so that a pattern full of '#' costs no more than its length.
-// Bound: a key has at most 256 words (255 bytes), so removal recurses no deeper.
+// Patterns of topic bindings, indexed by word. Words are separated by '.', '*' stands for exactly
+// one word, '#' for none or more; an empty word is a word ("a..b" has three, "" has one). Matching
+// walks a set of trie nodes word by word, so that a pattern full of '#' costs no more than its
+// length. Bound: a key has at most 256 words (255 bytes), so removal recurses no deeper.
 #pragma once
 
 #include <memory>
@@ -44,7 +44,8 @@ class TopicTrie {
   mutable std::uint64_t step_ = 0;
 };
 
-// Does one pattern match one key? The plain definition, for tests and for patterns outside an exchange.
+// Does one pattern match one key? The plain definition, for tests and for patterns outside an
+// exchange.
 bool topic_matches(std::string_view pattern, std::string_view key);
 
 }  // namespace warren::broker

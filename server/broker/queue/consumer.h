@@ -5,15 +5,18 @@
 #include <cstdint>
 #include <string>
 
-#include "server/broker/broker_ids.h"
 #include "storage/base/units.h"
+
+#include "server/broker/broker_ids.h"
 
 namespace warren::broker {
 
-// Bytes delivered to one consumer that have not left for its socket: a slow reader stops its own deliveries (P6).
+// Bytes delivered to one consumer that have not left for its socket: a slow reader stops its own
+// deliveries (P6).
 inline constexpr std::uint64_t kConsumerWindowBytes = 512_KiB;
 
-// Runs on: the queue's shard. Owned by: Queue, until it is cancelled and nothing it holds is unsettled.
+// Runs on: the queue's shard. Owned by: Queue, until it is cancelled and nothing it holds is
+// unsettled.
 struct Consumer {
   ChannelKey channel;
   ConsumerNumber number = 0;  // 0: stands for the basic.gets of a channel, takes no deliveries
@@ -26,8 +29,8 @@ struct Consumer {
 
   bool cancelled = false;
   bool in_ring = false;
-  bool asked = false;               // under a shared limit: the session was asked and has not answered
-  std::uint32_t granted = 0;        // under a shared limit: deliveries it let through
+  bool asked = false;         // under a shared limit: the session was asked and has not answered
+  std::uint32_t granted = 0;  // under a shared limit: deliveries it let through
   std::uint32_t unacked = 0;
   std::uint64_t in_flight_bytes = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The consumers of a queue that may take a message, in the order they take turns: the highest priority first, round
-// robin among equals. A consumer without room leaves the ring and is put back when it has room again.
+// The consumers of a queue that may take a message, in the order they take turns: the highest
+// priority first, round robin among equals. A consumer without room leaves the ring and is put back
+// when it has room again.
 #pragma once
 
 #include <deque>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One queue on its home shard: takes messages, hands them to consumers, settles them.
-// Knows nothing of exchanges, sessions or bytes on the wire; storage is a QueueLog, everything else a QueueHost.
-// Keeps: B1 to B4, B8 (server/broker/INVARIANTS.md), R13.
+// Knows nothing of exchanges, sessions or bytes on the wire; storage is a QueueLog, everything else
+// a QueueHost. Keeps: B1 to B4, B8 (server/broker/INVARIANTS.md), R13.
 //   queue.cc          lifecycle, counts, purge
 //   queue_publish.cc  accept, store or page
 //   queue_deliver.cc  match ready messages with consumers' room
@@ -16,11 +16,12 @@
 #include <boost/container_hash/hash.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "storage/engine/queue_log.h"
+
 #include "server/broker/queue/consumer.h"
 #include "server/broker/queue/consumer_ring.h"
 #include "server/broker/queue/ready_store.h"
 #include "server/broker/shard_messages.h"
-#include "storage/engine/queue_log.h"
 
 namespace warren::broker {
 
@@ -133,7 +134,8 @@ class Queue {
   Seq recovered_mark_ = 0;  // what is not above may have been delivered before the restart (B4)
   ReadyStore ready_;
   boost::unordered_flat_map<Seq, Unacked> unacked_;
-  std::vector<std::unique_ptr<Consumer>> consumers_;  // cancelled ones too, while they hold messages
+  std::vector<std::unique_ptr<Consumer>>
+      consumers_;  // cancelled ones too, while they hold messages
   // By connection and number; not the cancelled ones, not those that stand for gets.
   boost::unordered_flat_map<std::pair<std::uint64_t, ConsumerNumber>, Consumer*> by_number_;
   bool had_consumer_ = false;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "server/broker/message.h"
-#include "server/broker/queue/queue.h"
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+
+#include "server/broker/message.h"
+#include "server/broker/queue/queue.h"
 
 namespace warren::broker {
 
@@ -107,10 +108,12 @@ void Queue::return_credit(const CreditReturn& credit) {
   if (ready_.count() > 0) host_.schedule(*this);
 }
 
-void Queue::on_mark_raised() { host_.schedule(*this); }
+void Queue::on_mark_raised() {
+  host_.schedule(*this);
+}
 
-// Is the next message here, and may it leave? (R13: a durable message is delivered only when the store knows that it
-// may have been, so that it comes back flagged after a crash.)
+// Is the next message here, and may it leave? (R13: a durable message is delivered only when the
+// store knows that it may have been, so that it comes back flagged after a crash.)
 bool Queue::front_deliverable() {
   ReadyMessage* const message = ready_.front();
   if (message == nullptr) return false;
@@ -224,7 +227,8 @@ void Queue::read_ahead() {
 void Queue::on_read(Result<storage::ReadResult> result) {
   reading_ = false;
   if (!result.ok()) {
-    // The disk did not answer: this queue stands still, the others go on. A consumer or a get tries again.
+    // The disk did not answer: this queue stands still, the others go on. A consumer or a get tries
+    // again.
     WLOG(error, "queue cannot be read vhost='{}' queue='{}' error='{}'", definition_.vhost,
          definition_.name, result.error().text);
     return;
@@ -240,8 +244,8 @@ void Queue::on_read(Result<storage::ReadResult> result) {
       forget(stored.seq, *stored.block, kept);
       continue;
     }
-    messages.push_back({stored.seq, std::move(stored.block), kept,
-                        durable && stored.seq <= recovered_mark_});
+    messages.push_back(
+        {stored.seq, std::move(stored.block), kept, durable && stored.seq <= recovered_mark_});
   }
   const std::uint64_t missing = ready_.on_read(std::move(messages), result->next);
   if (missing > 0) {

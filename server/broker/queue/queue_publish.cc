@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/broker/queue/queue.h"
 #include "storage/base/assert.h"
+
+#include "server/broker/queue/queue.h"
 
 namespace warren::broker {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "server/broker/queue/queue.h"
 #include "storage/base/assert.h"
+
+#include "server/broker/queue/queue.h"
 
 namespace warren::broker {
 

@@ -5,9 +5,10 @@
 //   (requeued)      (in memory)        (on disk only)         (in memory, on its way to the disk)
 //   2r 5r           9 10 11            12 ....... 5000        5001 5002
 //
-// All of returned is older than the window, all of the window older than the gap, all of the gap older than the tail.
-// Without a gap there is no tail. Once there is a gap every new message is stored (durable or paged), so that the gap
-// can grow: memory does not grow with depth. Pure data structure; reading the gap is the queue's job.
+// All of returned is older than the window, all of the window older than the gap, all of the gap
+// older than the tail. Without a gap there is no tail. Once there is a gap every new message is
+// stored (durable or paged), so that the gap can grow: memory does not grow with depth. Pure data
+// structure; reading the gap is the queue's job.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ struct ReadyMessage {
   bool redelivered = false;
 };
 
-// Runs on: its queue's shard. Owned by: Queue. Bound: `window_bytes` of window, what is under way to the disk, and
-// what consumers give back.
+// Runs on: its queue's shard. Owned by: Queue. Bound: `window_bytes` of window, what is under way
+// to the disk, and what consumers give back.
 class ReadyStore {
  public:
   explicit ReadyStore(std::uint64_t window_bytes) : window_bytes_max_(window_bytes) {}
@@ -52,10 +53,13 @@ class ReadyStore {
 
   bool has_gap() const { return gap_.begin != gap_.end; }
   bool wants_memory_relief() const { return has_gap() || window_bytes_ > window_bytes_max_; }
-  std::uint64_t count() const { return returned_.size() + window_.size() + tail_.size() + gap_.count; }
+  std::uint64_t count() const {
+    return returned_.size() + window_.size() + tail_.size() + gap_.count;
+  }
   std::uint64_t memory_bytes() const { return window_bytes_ + tail_bytes_; }
 
-  // All of [first, last] that was stored is on disk now. True: the store let go of it, and so may the log.
+  // All of [first, last] that was stored is on disk now. True: the store let go of it, and so may
+  // the log.
   bool on_stored(Seq first, Seq last);
 
   // Should the gap be read? From gap_begin() to gap_end(), about read_bytes().
@@ -63,8 +67,8 @@ class ReadyStore {
   Seq gap_begin() const { return gap_.begin; }
   Seq gap_end() const { return gap_.end; }
   std::size_t read_bytes() const { return static_cast<std::size_t>(window_bytes_max_ / 2) + 1; }
-  // What a read brought: everything below `next` is covered. Returns how many messages were expected in a gap that is
-  // now closed and did not come (damaged on disk).
+  // What a read brought: everything below `next` is covered. Returns how many messages were
+  // expected in a gap that is now closed and did not come (damaged on disk).
   std::uint64_t on_read(std::vector<ReadyMessage> messages, Seq next);
 
   struct Gap {

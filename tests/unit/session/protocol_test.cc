@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad and odd input: the right close code, and nothing else disturbed (P1, P2, P3, P7).
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/support/sim_client.h"
 
@@ -164,8 +163,8 @@ TEST_F(ProtocolTest, TooLargeMessageClosesTheChannel) {
   options.session_limits.message_bytes_max = 1000;
   SimBroker broker(options);
   SimClient& client = broker.connect();
-  client.publish(1, {.exchange = {}, .routing_key = "k", .body = std::string(1001, 'x'),
-                     .headers = {}});
+  client.publish(
+      1, {.exchange = {}, .routing_key = "k", .body = std::string(1001, 'x'), .headers = {}});
   broker.settle();
   client.expect_channel_close(1, 406, "message size 1001 is larger than configured max size 1000");
 }
@@ -194,8 +193,8 @@ TEST_F(ProtocolTest, ExclusiveConsumerKeepsOthersOut) {
 TEST_F(ProtocolTest, NowaitAnswersNothingButErrors) {
   SimClient& client = broker_.connect();
   client.call(1, QueueDeclare{.queue = "q", .durable = true, .nowait = true});
-  client.call(1, QueueBind{.queue = "q", .exchange = "amq.topic", .routing_key = "#",
-                           .nowait = true});
+  client.call(1,
+              QueueBind{.queue = "q", .exchange = "amq.topic", .routing_key = "#", .nowait = true});
   client.call(1, BasicConsume{.queue = "q", .consumer_tag = "c", .nowait = true});
   client.call(1, BasicCancel{.consumer_tag = "c", .nowait = true});
   client.call(1, QueueDelete{.queue = "q", .nowait = true});

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The AMQP conversation as a client sees it, on one shard and on three.
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/support/sim_client.h"
 
@@ -11,7 +10,8 @@ namespace {
 
 using namespace amqp;  // NOLINT: methods by their AMQP names
 
-// Queues live on the shard of the connection that declares them: `far` makes every call cross shards.
+// Queues live on the shard of the connection that declares them: `far` makes every call cross
+// shards.
 struct Shape {
   unsigned shards;
   ShardIndex near;
@@ -60,8 +60,8 @@ class SessionTest : public ::testing::TestWithParam<Shape> {
 INSTANTIATE_TEST_SUITE_P(Shards, SessionTest,
                          ::testing::Values(Shape{1, 0, 0}, Shape{3, 0, 2}, Shape{3, 2, 1}),
                          [](const auto& info) {
-                           return fmt::format("{}shards_{}to{}", info.param.shards,
-                                              info.param.near, info.param.far);
+                           return fmt::format("{}shards_{}to{}", info.param.shards, info.param.near,
+                                              info.param.far);
                          });
 
 TEST_P(SessionTest, DeliversWhatWasPublishedInOrder) {
@@ -92,9 +92,8 @@ TEST_P(SessionTest, ADroppedSocketReturnsItsMessagesInOrder) {
   broker_.settle();
   std::vector<std::string> bodies;
   while (second.has_received()) bodies.push_back(second.next_delivery().substr(2));
-  std::sort(bodies.begin(), bodies.end(), [](const auto& a, const auto& b) {
-    return a.back() < b.back();
-  });
+  std::sort(bodies.begin(), bodies.end(),
+            [](const auto& a, const auto& b) { return a.back() < b.back(); });
   ASSERT_EQ(bodies.size(), 4U);
   EXPECT_EQ(bodies[0], "r m0");
   EXPECT_EQ(bodies[1], "r m2");
@@ -252,8 +251,8 @@ TEST_P(SessionTest, MandatoryReturnPrecedesTheConfirm) {
   SimClient& client = near();
   client.call(1, ConfirmSelect{});
   client.expect<ConfirmSelectOk>(1);
-  client.publish(1, {.exchange = {}, .routing_key = "nowhere", .body = "m", .mandatory = true,
-                     .headers = {}});
+  client.publish(
+      1, {.exchange = {}, .routing_key = "nowhere", .body = "m", .mandatory = true, .headers = {}});
   broker_.settle();
   const Received back = client.expect<BasicReturn>(1);
   EXPECT_EQ(SimClient::as<BasicReturn>(back).reply_code, 312);
