@@ -76,7 +76,7 @@ rocksdb::ColumnFamilyOptions rocks_family_options(Family family, const RocksSett
 
   const bool holds_chunks = family == Family::queue_log || family == Family::spill;
   if (holds_chunks) {
-    options.write_buffer_size = std::max<std::size_t>(settings.write_buffer_bytes / 2, 1_MiB);
+    options.write_buffer_size = std::max<std::size_t>(settings.write_buffer_bytes / 2, 64_KiB);
     // Compaction then moves keys, not bodies; most chunks are dead before they are ever moved.
     options.enable_blob_files = true;
     options.min_blob_size = 1_KiB;
@@ -89,7 +89,7 @@ rocksdb::ColumnFamilyOptions rocks_family_options(Family family, const RocksSett
     options.level0_file_num_compaction_trigger = 2;
     options.target_file_size_base = 8_MiB;
   } else {
-    options.write_buffer_size = std::max<std::size_t>(settings.write_buffer_bytes / 8, 1_MiB);
+    options.write_buffer_size = std::max<std::size_t>(settings.write_buffer_bytes / 8, 64_KiB);
     options.target_file_size_base = 8_MiB;
   }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

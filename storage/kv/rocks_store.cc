@@ -151,7 +151,7 @@ Status RocksStore::close() {
   return to_status(status, "closing the store");
 }
 
-Result<std::unique_ptr<KvStore>> open_unguarded(const std::string& path,
+Result<std::unique_ptr<KvStore>> open_unguarded(rocksdb::Env& env, const std::string& path,
                                                 const RocksSettings& settings) {
   const auto cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
   const auto events = std::make_shared<RocksEvents>();
@@ -163,8 +163,9 @@ Result<std::unique_ptr<KvStore>> open_unguarded(const std::string& path,
   const rocksdb::ColumnFamilyOptions spill_options = families[family_index(Family::spill)].options;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(rocks_db_options(settings, events), path, families, &handles, &db);
+  rocksdb::DBOptions options = rocks_db_options(settings, events);
+  options.env = &env;
+  const rocksdb::Status status = rocksdb::DB::Open(options, path, families, &handles, &db);
   if (!status.ok()) return to_error(status, fmt::format("opening '{}'", path));
   Handles by_family{};
   for (std::size_t i = 0; i < kFamilyCount; ++i) by_family[i] = handles[i];
@@ -176,8 +177,13 @@ Result<std::unique_ptr<KvStore>> open_unguarded(const std::string& path,
 
 Result<std::unique_ptr<KvStore>> open_rocks_store(const std::string& path,
                                                   const RocksSettings& settings) {
+  return open_rocks_store_on(*rocksdb::Env::Default(), path, settings);
+}
+
+Result<std::unique_ptr<KvStore>> open_rocks_store_on(rocksdb::Env& env, const std::string& path,
+                                                     const RocksSettings& settings) {
   try {
-    return open_unguarded(path, settings);
+    return open_unguarded(env, path, settings);
   } catch (const std::exception& error) {
     return Error{Errc::io_error, fmt::format("opening '{}': {}", path, error.what())};
   }

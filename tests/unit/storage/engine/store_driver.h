@@ -68,17 +68,43 @@ inline std::string text_of(const StoredMessage& message) {
   return std::string(message.block->bytes());
 }
 
-// A store on a memory disk, in steps.
+// What a store stands on, and how it loses power.
+class TestDisk {
+ public:
+  virtual ~TestDisk() = default;
+  virtual std::unique_ptr<KvStore> open() = 0;
+  // Between a store's end and the next open().
+  virtual void lose_power() = 0;
+  // Power went in the middle of something: what the store does since is a dream.
+  virtual bool lost() const { return false; }
+};
+
+class MemoryTestDisk final : public TestDisk {
+ public:
+  std::unique_ptr<KvStore> open() override { return std::make_unique<MemoryStore>(memory); }
+  void lose_power() override { memory->lose_unsynced(); }
+
+  std::shared_ptr<MemoryDisk> memory = std::make_shared<MemoryDisk>();
+};
+
+// A store in steps, on a memory disk if not told otherwise.
 class StoreDriver {
  public:
-  explicit StoreDriver(StoreOptions options = {}) : options_(std::move(options)) {
-    disk = std::make_shared<MemoryDisk>();
+  explicit StoreDriver(StoreOptions options = {}, std::unique_ptr<TestDisk> below = nullptr)
+      : options_(std::move(options)), below_(std::move(below)) {
+    if (below_ == nullptr) {
+      auto memory = std::make_unique<MemoryTestDisk>();
+      disk = memory->memory;
+      below_ = std::move(memory);
+    }
     open();
   }
 
   void open() {
-    auto opened = StoreImpl::open_on(std::make_unique<MemoryStore>(disk), "test-store", options_,
-                                     Drive::steps);
+    auto kv_opened = below_->open();
+    ASSERT_NE(kv_opened, nullptr);
+    kv = kv_opened.get();
+    auto opened = StoreImpl::open_on(std::move(kv_opened), "test-store", options_, Drive::steps);
     ASSERT_TRUE(opened.ok()) << opened.error().text;
     store = opened.take();
     store->on_failure([this](const Error& error) { failures.push_back(error.text); });
@@ -92,14 +118,15 @@ class StoreDriver {
   // Loses what is not committed.
   void crash() {
     store.reset();
-    disk->lose_unsynced();
+    below_->lose_power();
     open();
   }
   void restart() {
     const Status closed = store->close();
     ASSERT_TRUE(closed.ok()) << closed.error().text;
     store.reset();
-    disk->lose_unsynced();
+    lost_power = below_->lost();
+    below_->lose_power();
     open();
   }
 
@@ -175,13 +202,31 @@ class StoreDriver {
     RecordingListener listener;
   };
   StoreOptions options_;
-  std::shared_ptr<MemoryDisk> disk;
+  std::unique_ptr<TestDisk> below_;
+  std::shared_ptr<MemoryDisk> disk;  // null on another disk
+  KvStore* kv = nullptr;             // the open store's
   std::vector<std::unique_ptr<Shard>> shards;
   std::unique_ptr<StoreImpl> store;
   Instant now{};
   Instant deadline{};
   std::uint64_t damaged = 0;
+  bool lost_power = false;  // in the last restart()
   std::vector<std::string> failures;
 };
+
+// The only log of a store that was just opened.
+inline QueueLog& reopen_only_log(StoreDriver& d) {
+  const std::vector<LogState> states = d.store->take_log_states();
+  EXPECT_EQ(states.size(), 1u);
+  return d.shard().open_log(states.at(0));
+}
+
+// A queue whose definition is durable.
+inline QueueLog& new_log(StoreDriver& d, ShardIndex shard = 0) {
+  static int names = 0;
+  QueueLog& log = d.define_queue("q" + std::to_string(++names), shard);
+  d.settle_down();
+  return log;
+}
 
 }  // namespace warren::storage

@@ -16,19 +16,23 @@
 
 namespace warren::storage {
 
-inline constexpr int kStepsPerSeed = 2000;
 inline constexpr std::size_t kQueuesMax = 6;
 
 class Workload {
  public:
-  explicit Workload(std::uint64_t seed)
-      : random_(seed), driver_(options_for(seed)), outbox_(driver_.options_.shard_count) {
-    listen();
+  explicit Workload(std::uint64_t seed, std::unique_ptr<TestDisk> disk = nullptr,
+                    std::size_t body_bytes_max = 60)
+      : random_(seed),
+        driver_(options_for(seed), std::move(disk)),
+        body_bytes_max_(body_bytes_max),
+        outbox_(driver_.options_.shard_count) {
+    if (driver_.store != nullptr) listen();
   }
 
-  void run() {
-    for (int step = 0; step < kStepsPerSeed && !::testing::Test::HasFailure(); ++step) {
+  void run(int steps) {
+    for (int step = 0; step < steps && !::testing::Test::HasFailure(); ++step) {
       act();
+      if (driver_.below_->lost()) crash();
       check_alive();
     }
     if (!::testing::Test::HasFailure()) restart();
@@ -82,6 +86,7 @@ class Workload {
 
   std::mt19937_64 random_;
   StoreDriver driver_;
+  const std::size_t body_bytes_max_;
   std::vector<std::unique_ptr<LedgerQueue>> queues_;
   std::vector<std::deque<Part>> outbox_;
   std::map<std::uint64_t, Where> tokens_;                 // outstanding
@@ -134,7 +139,8 @@ inline void Workload::act() {
     case 13:
     case 14:
       driver_.store->step_commit();
-      return check_disk();
+      if (!driver_.below_->lost()) check_disk();
+      return;
     case 15:
       driver_.store->step_read();
       return;
@@ -248,7 +254,7 @@ inline void Workload::append(LedgerQueue& queue, Durability durability, std::uin
   queue.next += pick(6) == 0 ? 1 + pick(3) : 0;  // messages that stay in memory only
   const Seq seq = queue.next++;
   LedgerMessage& message = queue.messages[seq];
-  message.body = queue.name + "/" + std::to_string(seq) + std::string(pick(60), '.');
+  message.body = queue.name + "/" + std::to_string(seq) + std::string(pick(body_bytes_max_), '.');
   message.durability = durability;
   message.fanout = fanout;
   const CommitToken token{next_id_++, 0};
