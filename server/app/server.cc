@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <random>
-#include <thread>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@ namespace warren::app {
 namespace {
 
 constexpr auto kGoodbyeTimeout = std::chrono::seconds(5);
+constexpr std::string_view kShutdownReason =
+    "broker forced connection closure with reason 'shutdown'";
 // Rounds in which every shard drains what the others sent it. A message causes others at most this
 // deep (session -> queue -> control -> every shard -> control -> session).
 constexpr int kQuiesceRounds = 8;
@@ -164,19 +167,13 @@ Status Server::stop() {
     loops_.front()->run_and_wait([this] {
       for (const auto& listener : listeners_) listener->close();
     });
+    std::vector<std::future<void>> gone;
     for (const auto& loop : loops_) {
-      loop->run_and_wait([&] {
-        loop->close_connections("broker forced connection closure with reason 'shutdown'");
-      });
+      gone.push_back(loop->all_gone());
+      loop->run_and_wait([&loop] { loop->close_connections(kShutdownReason); });
     }
-    const Instant deadline = clock_.now() + kGoodbyeTimeout;
-    for (const auto& loop : loops_) {
-      std::size_t left = 1;
-      while (left > 0 && clock_.now() < deadline) {
-        loop->run_and_wait([&] { left = loop->connection_count(); });
-        if (left > 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      }
-    }
+    const auto deadline = std::chrono::steady_clock::now() + kGoodbyeTimeout;
+    for (const std::future<void>& one : gone) one.wait_until(deadline);
     // What clients settled before they left is on its way between shards: let it arrive.
     for (int round = 0; round < kQuiesceRounds; ++round) {
       for (const auto& loop : loops_) loop->run_and_wait([] {});

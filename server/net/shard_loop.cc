@@ -146,7 +146,13 @@ void ShardLoop::adopt(asio::ip::tcp::socket socket) {
 void ShardLoop::close_connections(std::string_view reason) {
   closing_ = true;
   const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  if (all.empty()) all_gone_.set_value();
   for (const auto& connection : all) connection->force_close(reason);
+}
+
+void ShardLoop::drop(Connection& connection) {
+  const std::size_t dropped = connections_.erase(connection.shared_from_this());
+  if (closing_ && dropped > 0 && connections_.empty()) all_gone_.set_value();
 }
 
 }  // namespace warren::net

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 #include <unordered_set>
@@ -57,7 +58,9 @@ class ShardLoop final : public Executor {
   // Refuses new connections and closes those that are there: connection.close 320 (compatibility:
   // rule 68).
   void close_connections(std::string_view reason);
-  std::size_t connection_count() const { return connections_.size(); }
+
+  // Ready once close_connections() was called and the last connection is gone. Once; any thread.
+  std::future<void> all_gone() { return all_gone_.get_future(); }
 
  private:
   friend class Connection;
@@ -66,7 +69,7 @@ class ShardLoop final : public Executor {
   void flush_later(Connection& connection) { to_flush_.push_back(connection.shared_from_this()); }
   void feed_later(Connection& connection) { to_feed_.push_back(connection.shared_from_this()); }
   void throttle(Connection& connection) { throttled_.push_back(connection.shared_from_this()); }
-  void drop(Connection& connection) { connections_.erase(connection.shared_from_this()); }
+  void drop(Connection& connection);
   std::vector<char>& read_buffer() { return read_buffer_; }
   void count_input(std::size_t bytes) { turn_input_bytes_ += bytes; }
 
@@ -90,6 +93,7 @@ class ShardLoop final : public Executor {
   std::vector<std::shared_ptr<Connection>> to_flush_;
   std::vector<std::shared_ptr<Connection>> to_feed_;
   std::vector<std::shared_ptr<Connection>> throttled_;
+  std::promise<void> all_gone_;
   bool closing_ = false;
   bool stopping_ = false;
   std::thread thread_;

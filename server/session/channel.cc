@@ -194,25 +194,28 @@ Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
       }
       if (answer) send(amqp::BasicCancelOk{.consumer_tag = pending.name});
       break;
-    case Waiting::get: {
-      if (!reply.block) {
-        send(amqp::BasicGetEmpty{});
-        break;
-      }
-      const UnackedDelivery delivery{reply.queue, reply.seq, 0, pending.home, false};
-      const broker::MessageView message(*reply.block);
-      amqp::BasicGetOk ok;
-      ok.delivery_tag = track(delivery, pending.no_ack);
-      ok.redelivered = reply.redelivered;
-      ok.exchange = message.exchange();
-      ok.routing_key = message.routing_key();
-      ok.message_count = reply.message_count;
-      send(ok);
-      session_.send_content(number_, reply.block);
+    case Waiting::get:
+      answer_get(pending, reply);
       break;
-    }
   }
   return {};
+}
+
+void Channel::answer_get(const PendingRequest& pending, const broker::Reply& reply) {
+  if (!reply.block) {
+    send(amqp::BasicGetEmpty{});
+    return;
+  }
+  const UnackedDelivery delivery{reply.queue, reply.seq, 0, pending.home, false};
+  const broker::MessageView message(*reply.block);
+  amqp::BasicGetOk ok;
+  ok.delivery_tag = track(delivery, pending.no_ack);
+  ok.redelivered = reply.redelivered;
+  ok.exchange = message.exchange();
+  ok.routing_key = message.routing_key();
+  ok.message_count = reply.message_count;
+  send(ok);
+  session_.send_content(number_, reply.block);
 }
 
 }  // namespace warren::session

@@ -149,6 +149,7 @@ class Channel {
   void settle(const std::vector<UnackedDelivery>& deliveries, broker::Settlement how);
   Outcome settle_tag(std::uint64_t tag, bool multiple, broker::Settlement how);
   void recover();
+  void answer_get(const PendingRequest& pending, const broker::Reply& reply);
   std::uint64_t track(const UnackedDelivery& delivery, bool no_ack);
   void set_shared_limit(std::uint16_t limit);
   void serve_asks();

@@ -141,19 +141,13 @@ Outcome ConnectionSession::dispatch_channel(const amqp::Frame& frame) {
     }
     return {};
   }
-  switch (frame.type) {
-    case amqp::kFrameMethod: {
-      Outcome outcome = channel->on_method(frame.payload);
-      const bool closed = current_method_ == amqp::MethodId{amqp::ChannelClose::kClassId,
-                                                            amqp::ChannelClose::kMethodId};
-      if (!outcome && closed) erase_channel(frame.channel);
-      return outcome;
-    }
-    case amqp::kFrameHeader:
-      return channel->on_header(frame.payload);
-    default:
-      return channel->on_body(frame.payload);
-  }
+  if (frame.type == amqp::kFrameHeader) return channel->on_header(frame.payload);
+  if (frame.type == amqp::kFrameBody) return channel->on_body(frame.payload);
+  Outcome outcome = channel->on_method(frame.payload);
+  const bool closed = current_method_ ==
+                      amqp::MethodId{amqp::ChannelClose::kClassId, amqp::ChannelClose::kMethodId};
+  if (!outcome && closed) erase_channel(frame.channel);
+  return outcome;
 }
 
 Outcome ConnectionSession::open_channel(std::uint16_t number) {
