@@ -26,6 +26,7 @@ class Workload {
         driver_(options_for(seed), std::move(disk)),
         body_bytes_max_(body_bytes_max),
         outbox_(driver_.options_.shard_count) {
+    open_until_powered();
     if (driver_.store != nullptr) listen();
   }
 
@@ -80,6 +81,7 @@ class Workload {
   void barrier();
   void check_alive();
   void check_disk();
+  bool open_until_powered();
   void crash();
   void restart();
   void reopen(bool clean);
