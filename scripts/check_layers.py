@@ -12,6 +12,10 @@ import re
 import sys
 
 DOOR = ["storage/engine/store.h", "storage/engine/queue_log.h", "storage/engine/definitions.h"]
+# What runs a shard's loop and carries messages between shards; the rest of the broker it is not
+# to know.
+SHARD = ["server/broker/broker_shard.h", "server/broker/shard_link.h",
+         "server/broker/shard_messages.h"]
 PURE = ["thread", "mutex", "shared_mutex", "condition_variable", "future", "fstream", "filesystem",
         "iostream"]
 
@@ -22,14 +26,15 @@ TABLE = {
     "storage/record": (["storage/base"], ["google/protobuf/"]),
     "storage/kv": (["storage/base"], ["rocksdb/"]),
     "storage/engine": (["storage/base", "storage/record", "storage/kv"],
-                       ["boost/unordered/", "boost/container/"]),
+                       ["boost/unordered/", "boost/container"]),
     "server/amqp": (["storage/base"], []),
     "server/auth": (["storage/base", *DOOR], ["openssl/", "re2/"]),
     "server/broker": (["storage/base", "server/amqp", *DOOR],
-                      ["boost/unordered/", "boost/container/", "re2/"]),
+                      ["boost/unordered/", "boost/container", "re2/"]),
     "server/session": (["storage/base", "server/amqp", "server/auth", "server/broker"],
-                       ["boost/unordered/", "boost/container/"]),
-    "server/net": (["storage/base", "server/amqp", "server/session"], ["boost/asio", "openssl/"]),
+                       ["boost/unordered/", "boost/container"]),
+    "server/net": (["storage/base", "server/amqp", "server/session", *SHARD],
+                   ["boost/asio", "boost/smart_ptr/", "openssl/"]),
     "server/metrics": (["storage/base"], ["prometheus/"]),
     "server/config": (["storage/base"], ["CLI/"]),
     "server/http": (["storage/base", "server/auth", "server/broker", "server/session",

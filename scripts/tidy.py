@@ -33,7 +33,7 @@ BANNED = [
                                                             "tests/")),
     (r"(?<![\w_])assert\(", "use WARREN_ASSERT, which stays on in release", ()),
     (r"(?<!unique_ptr<)\bnew\s+[A-Za-z_:]", "naked new: use make_unique, or hand it to a smart "
-     "pointer on the same line", ()),
+     "pointer in the same statement", ()),
     (r"\bstd::format\b|\bstd::expected\b", "not in g++ 12", ()),
 ]
 SMART_NEW = re.compile(r"(unique_ptr|intrusive_ptr|shared_ptr|Ref)\b.*\bnew\s")
@@ -133,7 +133,8 @@ def code_errors(name, text, root):
             continue
         for number, line in enumerate(lines, 1):
             found = re.search(pattern, line)
-            if found and not (found.group().startswith("new") and SMART_NEW.search(line)):
+            held = " ".join(lines[max(0, number - 2):number])  # with the line before
+            if found and not (found.group().startswith("new") and SMART_NEW.search(held)):
                 yield f"{name}:{number}: {found.group().strip()}: {why}"
     for number, length in function_lengths(lines):
         if length > FUNCTION_LINES_MAX:

@@ -8,8 +8,8 @@
 //
 // Found and named: confirmed messages that never arrive; deliveries after the first without the
 // redelivered flag (R13); deliveries out of publish order; acked messages that come back; transient
-// messages that survive a kill; fan-outs that reached some queues only (S4); messages nobody sent;
-// tags confirmed twice (P5).
+// messages that survive a kill; fan-outs of which only some copies were committed (S4); messages
+// nobody sent; tags confirmed twice (P5).
 #pragma once
 
 #include <chrono>

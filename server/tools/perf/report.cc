@@ -23,11 +23,11 @@ std::string latency_text(const LatencyHistogram& histogram) {
 }
 
 std::string latency_json(const LatencyHistogram& histogram) {
-  return fmt::format(
-      R"({{"count":{},"p50_ms":{:.3f},"p95_ms":{:.3f},"p99_ms":{:.3f},"p999_ms":{:.3f},"max_ms":{:.3f}}})",
-      histogram.count(), milliseconds(histogram, 0.5), milliseconds(histogram, 0.95),
-      milliseconds(histogram, 0.99), milliseconds(histogram, 0.999),
-      static_cast<double>(histogram.max()) / 1000);
+  return fmt::format(R"({{"count":{},"p50_ms":{:.3f},"p95_ms":{:.3f},"p99_ms":{:.3f},)"
+                     R"("p999_ms":{:.3f},"max_ms":{:.3f}}})",
+                     histogram.count(), milliseconds(histogram, 0.5), milliseconds(histogram, 0.95),
+                     milliseconds(histogram, 0.99), milliseconds(histogram, 0.999),
+                     static_cast<double>(histogram.max()) / 1000);
 }
 
 std::string scenario_text(const ThroughputOptions& options) {
