@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client of the simulation that does one random legal thing at a time and tells the ledger what
+// it sent, what the session took of it, and what came back.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/ledger.h"
+#include "tests/support/sim_client.h"
+
+namespace warren::test {
+
+// How a run is shaped; drawn from its seed.
+struct SimShape {
+  unsigned shards = 1;
+  unsigned actors = 3;
+  unsigned durable_queues = 3;
+  bool floods = false;       // thousands of small messages at once
+  bool large_bodies = true;  // up to 300 kB
+  std::set<SimQueueIndex> no_ack_queues;
+  std::vector<std::vector<SimQueueIndex>> fan_outs;  // by binding
+};
+
+// What all actors of a run share.
+struct SimStage {
+  SimBroker& broker;
+  SimLedger& ledger;
+  const SimShape& shape;
+  std::mt19937_64& random;
+  std::uint64_t next_publisher = 1;
+
+  std::uint64_t draw(std::uint64_t below) { return random() % below; }
+  bool chance(std::uint64_t percent) { return draw(100) < percent; }
+};
+
+std::string sim_body(SimMessageId id, std::size_t size);
+std::string binding_key(int binding);
+
+class SimActor {
+ public:
+  SimActor(SimStage& stage, std::uint32_t number, ShardIndex shard);
+
+  void act();
+  // After each step of the broker; first the one for all actors, then the other.
+  void note_taken();
+  void note_received();
+
+  bool gone() const { return client_ == nullptr; }
+  // The socket vanishes.
+  void vanish();
+  // The broker is about to crash or stop: the client goes with it.
+  void abandon();
+  void resume_reading() { client_->resume_reading(); }
+
+  // ---- at rest ----
+  // Says what is missing, such as an answer; empty: nothing.
+  std::string unfinished() const;
+  unsigned consumers_of(SimQueueIndex queue) const;
+  bool could_take_from(SimQueueIndex queue) const;
+  void note_consumed_queues();
+
+ private:
+  struct Held {
+    SimMessageId id = 0;
+    SimQueueIndex queue = 0;
+    std::string consumer;  // empty: basic.get
+  };
+  struct Consumer {
+    SimQueueIndex queue = 0;
+    bool no_ack = false;
+    std::uint16_t prefetch = 0;
+  };
+  enum class Wait : std::uint8_t {
+    none,
+    declare,
+    bind,
+    remove,
+    purge,
+    consume,
+    cancel,
+    get,
+    qos,
+    recover,
+  };
+  struct Channel {
+    enum class State : std::uint8_t { closed, open, closing } state = State::closed;
+    bool close_taken = false;
+    bool confirms = false;
+    std::uint64_t publisher = 0;
+    std::uint64_t next_publish = 1;
+    std::map<std::uint64_t, SimMessageId> unconfirmed;
+    std::map<std::uint64_t, Held> held;  // by tag; not those whose settlement is under way
+    std::map<std::uint64_t, Held> leaving;
+    std::map<std::string, Consumer> consumers;
+    std::set<SimQueueIndex> used;  // by consumers or gets
+    std::uint16_t prefetch = 0;
+    std::uint16_t shared_limit = 0;
+    // What it waits for.
+    Wait wait = Wait::none;
+    SimQueueIndex queue = 0;
+    std::uint32_t generation = 0;
+    bool certain = false;  // that the queue is there, when the request was sent
+    bool no_ack = false;
+    int binding = -1;
+    std::uint16_t limit = 0;
+    std::string tag;
+    std::vector<SimMessageId> purged;
+  };
+  enum class Taken : std::uint8_t { publish, settle, give_back, close_channel, close_connection };
+  struct Op {
+    std::uint64_t end = 0;  // position in the stream to the session
+    Taken what = Taken::publish;
+    std::uint16_t channel = 0;
+    SimMessageId id = 0;
+    std::vector<std::uint64_t> tags;
+  };
+  static constexpr std::uint16_t kChannels = 3;
+
+  // Doing; actor_send.cc
+  void open_channel(std::uint16_t number);
+  void publish(std::uint16_t number);
+  void publish_one(std::uint16_t number, std::size_t body_size);
+  std::size_t draw_body_size();
+  void settle(std::uint16_t number);
+  void consume(std::uint16_t number);
+  void cancel(std::uint16_t number);
+  void get(std::uint16_t number);
+  void set_qos(std::uint16_t number);
+  void recover(std::uint16_t number);
+  void declare(std::uint16_t number);
+  void bind(std::uint16_t number);
+  void remove(std::uint16_t number);
+  void purge(std::uint16_t number);
+  void close_channel(std::uint16_t number);
+  void close_connection();
+  void act_on(std::uint16_t number);
+  void note(Taken what, std::uint16_t channel, SimMessageId id, std::vector<std::uint64_t> tags);
+  void wait_for(Channel& channel, Wait what, SimQueueIndex queue);
+  SimQueueIndex draw_queue();
+  bool ledger_full() const;
+
+  // Hearing; actor_receive.cc
+  void on_received(const Received& received);
+  void on_answer(Channel& channel, const Received& received);
+  bool answers(Channel& channel, const Received& received);
+  void on_message(std::uint16_t number, const Received& received, const std::string& consumer,
+                  std::uint64_t tag, bool redelivered);
+  void on_confirm(Channel& channel, std::uint64_t tag, bool multiple);
+  void on_return(const Received& received);
+  void on_channel_close(std::uint16_t number, const Received& received);
+  SimMessageId message_of(const Received& received);
+  void check_order(SimMessageId id, SimQueueIndex queue);
+  // The channel lets go of everything; what waits for an answer gets none.
+  void release(Channel& channel);
+  void abandon_wait(Channel& channel);
+  void end();
+
+  SimStage& stage_;
+  const std::uint32_t number_;
+  SimClient* client_;
+  bool closing_ = false;             // connection.close was sent
+  Channel channels_[kChannels + 1];  // by number, from 1
+  std::deque<Op> ops_;
+  std::map<std::pair<SimQueueIndex, std::uint64_t>, SimMessageId> last_first_;
+  std::uint64_t next_tag_ = 1;
+};
+
+}  // namespace warren::test

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// A hundred seeds for every test run; sim_main runs as many as there is time for.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/sim/simulation.h"
+
+namespace warren::test {
+namespace {
+
+constexpr std::uint64_t kBlocks = 10;
+constexpr std::uint64_t kSeedsPerBlock = 10;
+
+class SimTest : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(SimTest, KeepsItsPromises) {
+  for (std::uint64_t i = 1; i <= kSeedsPerBlock; ++i) {
+    const std::uint64_t seed = GetParam() * kSeedsPerBlock + i;
+    SCOPED_TRACE(fmt::format("replay: sim_main --seed {}", seed));
+    RecordProperty("seed", static_cast<int>(seed));
+    EXPECT_EQ(Simulation(seed).run(Simulation::kStepsDefault), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SimTest, ::testing::Range(std::uint64_t{0}, kBlocks));
+
+}  // namespace
+}  // namespace warren::test

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "server/amqp/properties.h"
+
+#include "tests/support/sim_client.h"
+
+namespace warren::test {
+
+using namespace amqp;  // NOLINT: methods by their AMQP names
+
+namespace {
+
+template <class T>
+T pick(std::mt19937_64& random, std::initializer_list<T> from) {
+  return from.begin()[random() % from.size()];
+}
+
+// The drain's client is no actor.
+constexpr std::uint32_t kDrainHolder = UINT32_MAX;
+
+}  // namespace
+
+SimShape Simulation::draw_shape(std::mt19937_64& random) {
+  SimShape shape;
+  shape.shards = static_cast<unsigned>(1 + random() % 3);
+  shape.actors = static_cast<unsigned>(2 + random() % 5);
+  shape.durable_queues = static_cast<unsigned>(2 + random() % 3);
+  shape.floods = random() % 10 == 0;
+  shape.large_bodies = !shape.floods && random() % 2 == 0;
+  for (SimQueueIndex i = 0; i < shape.durable_queues; ++i) {
+    if (random() % 4 == 0) shape.no_ack_queues.insert(i);
+  }
+  // Two durable queues; three; a durable one and the transient one.
+  shape.fan_outs = {{0, 1}, {0, 1, shape.durable_queues - 1}, {1, shape.durable_queues}};
+  if (shape.durable_queues == 2) shape.fan_outs[1] = {1, 0};
+  return shape;
+}
+
+SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& shape) {
+  SimOptions options;
+  options.shards = shape.shards;
+  options.seed = random();
+  options.broker_limits.queue_window_bytes = pick<std::uint64_t>(random, {1_KiB, 4_KiB, 64_KiB});
+  options.broker_limits.transient_bytes_per_shard =
+      pick<std::uint64_t>(random, {2_KiB, 64_KiB, 256_MiB});
+  options.store_options.chunk_bytes_max = pick<std::size_t>(random, {300, 4_KiB, 256_KiB});
+  options.session_limits.frame_max = pick<std::uint32_t>(random, {4096, 131072});
+  return options;
+}
+
+Simulation::Simulation(std::uint64_t seed)
+    : random_(seed * 0x9E3779B97F4A7C15 + 1),
+      shape_(draw_shape(random_)),
+      broker_(draw_options(random_, shape_)),
+      stage_{broker_, ledger_, shape_, random_} {
+  for (unsigned i = 0; i < shape_.durable_queues; ++i) {
+    ledger_.add_queue(fmt::format("durable.{}", i), true);
+  }
+  ledger_.add_queue("passing", false);
+}
+
+std::string Simulation::run(unsigned steps) {
+  for (unsigned i = 0; i < steps && ledger_.ok(); ++i) one_step();
+  rest();
+  drain_all();
+  // What was settled does not come back after a clean stop, nor, committed as it is, after a crash.
+  for (int i = 0; i < 2 && ledger_.ok(); ++i) {
+    if (i == 0) {
+      restart();
+    } else {
+      crash();
+    }
+    rest();
+    drain_all();
+  }
+  return ledger_.failure();
+}
+
+void Simulation::one_step() {
+  if (actors_.size() < shape_.actors && stage_.chance(5)) add_actor();
+  const std::uint64_t roll = stage_.draw(1000);
+  if (roll < 30 && !actors_.empty()) {
+    broker_.clock().advance(std::chrono::milliseconds(stage_.draw(6)));
+  } else if (roll < 400 && !actors_.empty()) {
+    actors_[stage_.draw(actors_.size())]->act();
+  } else if (roll < 997) {
+    broker_.step();
+  } else {
+    disturb();
+  }
+  note();
+}
+
+void Simulation::disturb() {
+  const std::uint64_t roll = stage_.draw(100);
+  if (roll < 35) return crash();
+  if (roll < 55) return restart();
+  rest();
+  if (roll < 70) drain_all();
+}
+
+void Simulation::add_actor() {
+  const auto shard = static_cast<ShardIndex>(stage_.draw(shape_.shards));
+  actors_.push_back(std::make_unique<SimActor>(stage_, next_actor_++, shard));
+}
+
+void Simulation::note() {
+  const auto drop_gone = [this] {
+    std::erase_if(actors_, [](const auto& actor) { return actor->gone(); });
+  };
+  drop_gone();
+  for (const auto& actor : actors_) actor->note_taken();
+  for (const auto& actor : actors_) actor->note_received();
+  drop_gone();
+}
+
+void Simulation::settle() {
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& actor : actors_) actor->resume_reading();
+    broker_.settle();
+    note();
+  }
+}
+
+void Simulation::rest() {
+  if (!ledger_.ok()) return;
+  settle();
+  if (!ledger_.ok()) return;
+  check_rest();
+  resolve_topology();
+  ledger_.rested();
+  for (const auto& actor : actors_) actor->note_consumed_queues();
+  for (SimQueueIndex i = 0; i < ledger_.queue_count() && ledger_.ok(); ++i) check_counts(i);
+}
+
+void Simulation::check_rest() {
+  for (const auto& actor : actors_) {
+    const std::string missing = actor->unfinished();
+    if (!missing.empty()) return ledger_.fail("at rest: " + missing);
+  }
+  if (broker_.backlog() != 0) {
+    ledger_.fail(fmt::format("at rest: a backlog of {} bytes", broker_.backlog()));
+  }
+}
+
+bool Simulation::exists(SimQueueIndex index) {
+  const std::string& name = ledger_.queue(index).name;
+  const bool first = broker_.shard(0).topology().find_vhost("/")->find_queue(name) != nullptr;
+  for (ShardIndex shard = 1; shard < shape_.shards; ++shard) {
+    const bool there = broker_.shard(shard).topology().find_vhost("/")->find_queue(name) != nullptr;
+    if (there != first) ledger_.fail(fmt::format("shards disagree about queue '{}'", name));
+  }
+  return first;
+}
+
+bool Simulation::bound(SimQueueIndex index, int binding) {
+  storage::BindingDefinition definition;
+  definition.vhost = "/";
+  definition.source = "amq.direct";
+  definition.destination = ledger_.queue(index).name;
+  definition.routing_key = binding_key(binding);
+  const broker::Vhost* const vhost = broker_.shard(0).topology().find_vhost("/");
+  return vhost->find_exchange("amq.direct")->find_binding(definition) != nullptr;
+}
+
+void Simulation::resolve_topology() {
+  for (SimQueueIndex i = 0; i < ledger_.queue_count(); ++i) {
+    const bool there = exists(i);
+    ledger_.resolve(i, there);
+    for (std::size_t binding = 0; there && binding < shape_.fan_outs.size(); ++binding) {
+      const auto& queues = shape_.fan_outs[binding];
+      if (std::find(queues.begin(), queues.end(), i) == queues.end()) continue;
+      ledger_.resolve_binding(i, static_cast<int>(binding), bound(i, static_cast<int>(binding)));
+    }
+  }
+}
+
+// The broker's own counts, and consumers that could be served and are not.
+void Simulation::check_counts(SimQueueIndex index) {
+  const SimLedger::Queue& queue = ledger_.queue(index);
+  if (queue.existence != Existence::present) return;
+  SimClient& client = broker_.connect(static_cast<ShardIndex>(stage_.draw(shape_.shards)));
+  client.call(1, QueueDeclare{.queue = queue.name, .passive = true});
+  const Received received = client.take();
+  const auto* const ok = std::get_if<QueueDeclareOk>(&received.method);
+  const SimLedger::Counts ready = ledger_.ready(index);
+  unsigned consumers = 0;
+  bool could_take = false;
+  for (const auto& actor : actors_) {
+    consumers += actor->consumers_of(index);
+    could_take |= actor->could_take_from(index);
+  }
+  if (ok == nullptr) {
+    ledger_.fail(fmt::format("at rest: '{}' {}", queue.name, SimClient::describe(received)));
+  } else if (ok->message_count < ready.min || ok->message_count > ready.max) {
+    ledger_.fail(fmt::format("at rest: '{}' says {} messages are ready, expected {} to {}",
+                             queue.name, ok->message_count, ready.min, ready.max));
+  } else if (ok->consumer_count != consumers) {
+    ledger_.fail(fmt::format("at rest: '{}' says {} consumers, expected {}", queue.name,
+                             ok->consumer_count, consumers));
+  } else if (could_take && ok->message_count > 0) {
+    ledger_.fail(fmt::format("at rest: '{}' has {} messages ready and a consumer with room",
+                             queue.name, ok->message_count));
+  }
+  broker_.disconnect(client);
+  broker_.settle();
+}
+
+void Simulation::crash() {
+  for (const auto& actor : actors_) actor->abandon();
+  actors_.clear();
+  broker_.crash(stage_.draw(3));
+  ledger_.crashed();
+  broker_.start();
+  resolve_topology();
+}
+
+void Simulation::restart() {
+  for (const auto& actor : actors_) actor->abandon();
+  actors_.clear();
+  broker_.stop();
+  ledger_.stopped();
+  broker_.start();
+  resolve_topology();
+}
+
+void Simulation::drain_all() {
+  if (!ledger_.ok()) return;
+  for (const auto& actor : actors_) actor->vanish();
+  actors_.clear();
+  rest();
+  for (SimQueueIndex i = 0; i < ledger_.queue_count() && ledger_.ok(); ++i) drain(i);
+}
+
+// With one consumer and nobody else about, everything comes in order, whatever happened before:
+// what was delivered once first (B1).
+void Simulation::drain(SimQueueIndex index) {
+  const SimLedger::Queue& queue = ledger_.queue(index);
+  if (queue.existence != Existence::present) return;
+  SimClient& client = broker_.connect(static_cast<ShardIndex>(stage_.draw(shape_.shards)));
+  client.call(1, BasicQos{.prefetch_count = static_cast<std::uint16_t>(stage_.draw(50))});
+  client.expect<BasicQosOk>(1);
+  client.call(1, BasicConsume{.queue = queue.name, .consumer_tag = "drain"});
+  client.expect<BasicConsumeOk>(1);
+  drained_last_.clear();
+  drained_fresh_ = false;
+  while (client.has_received() && ledger_.ok()) {
+    std::uint64_t tag = 0;
+    while (client.has_received() && ledger_.ok()) {
+      const Received received = client.take();
+      if (const auto* const deliver = std::get_if<BasicDeliver>(&received.method)) {
+        tag = deliver->delivery_tag;
+      }
+      drain_delivery(index, received);
+    }
+    client.call(1, BasicAck{.delivery_tag = tag, .multiple = true});
+  }
+  if (ledger_.ok()) ledger_.drained(index);
+  broker_.disconnect(client);
+  broker_.settle();
+  ledger_.rested();
+  check_counts(index);
+}
+
+void Simulation::drain_delivery(SimQueueIndex index, const Received& received) {
+  const auto* const deliver = std::get_if<BasicDeliver>(&received.method);
+  if (deliver == nullptr) return ledger_.fail("drain: " + SimClient::describe(received));
+  PropertiesView properties;
+  SimMessageId id = 0;
+  if (parse_properties(received.properties, properties) && properties.message_id) {
+    const std::string_view text = *properties.message_id;
+    std::from_chars(text.data(), text.data() + text.size(), id);
+  }
+  if (!ledger_.known(id)) return ledger_.fail("drain: a message that nobody sent");
+  if (received.body != sim_body(id, ledger_.body_size(id))) {
+    return ledger_.fail(fmt::format("drain: message {} with other bytes (R5)", id));
+  }
+  SimMessageId& last = drained_last_[ledger_.publisher(id)];
+  if (id <= last) {
+    return ledger_.fail(fmt::format("drain: message {} after {} from '{}' (R15)", id, last,
+                                    ledger_.queue(index).name));
+  }
+  last = id;
+  if (deliver->redelivered && drained_fresh_) {
+    return ledger_.fail(fmt::format("drain: redelivered message {} after fresh ones (B1)", id));
+  }
+  drained_fresh_ = drained_fresh_ || !deliver->redelivered;
+  ledger_.delivered(id, index, kDrainHolder, deliver->redelivered);
+  ledger_.settled(id, index);
+}
+
+}  // namespace warren::test
