@@ -11,6 +11,7 @@
 #include <rocksdb/write_batch.h>
 
 #include "storage/base/assert.h"
+#include "storage/kv/rocks_doctor.h"
 #include "storage/kv/rocks_events.h"
 #include "storage/kv/rocks_options.h"
 
@@ -153,6 +154,8 @@ Status RocksStore::close() {
 
 Result<std::unique_ptr<KvStore>> open_unguarded(rocksdb::Env& env, const std::string& path,
                                                 const RocksSettings& settings) {
+  WARREN_CHECK(repair_manifest_tail(path));
+  WARREN_CHECK(check_write_ahead_logs(path));
   const auto cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
   const auto events = std::make_shared<RocksEvents>();
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

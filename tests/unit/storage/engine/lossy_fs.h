@@ -144,7 +144,11 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
           break;
         case 2:
           if (zeros) {
-            std::fill(content.begin() + static_cast<std::ptrdiff_t>(good), content.end(), '\0');
+            // A sector is written or it is not.
+            const std::uint64_t sector = std::max(node.synced, (good + 511) / 512 * 512);
+            std::fill(content.begin() + static_cast<std::ptrdiff_t>(
+                                            std::min<std::uint64_t>(sector, content.size())),
+                      content.end(), '\0');
           }
           break;
         case 3:

@@ -69,7 +69,7 @@ class PowerLossDisk final : public TestDisk {
     lost_ = true;
   }
 
-  static constexpr bool kZeros = false;
+  static constexpr bool kZeros = true;
 
   TempDirectory root_;
   std::mt19937_64 random_;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/kv/log_scan.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+
+#include "storage/base/crc32c.h"
+
+namespace warren::storage {
+namespace {
+
+constexpr std::size_t kBlockBytes = 32768;
+constexpr std::size_t kHeaderBytes = 7;
+// What a disk writes whole, at the least.
+constexpr std::size_t kSectorBytes = 512;
+
+constexpr std::uint8_t kWhole = 1;
+constexpr std::uint8_t kLast = 4;
+// Written for a reader only, such as the compression in use.
+constexpr std::uint8_t kTypeMax = 10;
+
+std::uint32_t little_endian_32(const char* from) {
+  return __builtin_bswap32(load_big_endian<std::uint32_t>(from));
+}
+
+std::size_t little_endian_16(const char* from) {
+  return __builtin_bswap16(load_big_endian<std::uint16_t>(from));
+}
+
+std::uint32_t mask(std::uint32_t crc) {
+  return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
+}
+
+struct Part {
+  std::uint8_t type = 0;
+  std::size_t end = 0;
+};
+
+// The part at `at`, if its checksum is good.
+std::optional<Part> part_at(Bytes file, std::size_t at) {
+  const std::size_t block_end = std::min(file.size(), (at / kBlockBytes + 1) * kBlockBytes);
+  if (at + kHeaderBytes > block_end) return std::nullopt;
+  const char* const header = file.data() + at;
+  const std::size_t length = little_endian_16(header + 4);
+  const auto type = static_cast<std::uint8_t>(header[6]);
+  if (type == 0 || type > kTypeMax || at + kHeaderBytes + length > block_end) return std::nullopt;
+  const Bytes covered = file.substr(at + 6, 1 + length);
+  if (little_endian_32(header) != mask(crc32c(covered))) return std::nullopt;
+  return Part{type, at + kHeaderBytes + length};
+}
+
+std::size_t skip_padding(std::size_t at) {
+  const std::size_t left = kBlockBytes - at % kBlockBytes;
+  return left < kHeaderBytes ? at + left : at;
+}
+
+// Whether the part at `at` was never written whole: it goes on behind the end of the file, or one
+// of the sectors that it needs reads as zeros.
+bool is_torn(Bytes file, std::size_t at) {
+  const std::size_t block_end = (at / kBlockBytes + 1) * kBlockBytes;
+  if (at + kHeaderBytes > file.size()) return true;
+  const Bytes header = file.substr(at, kHeaderBytes);
+  if (std::ranges::all_of(header, [](char c) { return c == '\0'; })) return true;
+  const std::size_t claimed = at + kHeaderBytes + little_endian_16(header.data() + 4);
+  if (claimed <= block_end && claimed > file.size()) return true;
+  // Only what starts at a sector can be missing by itself.
+  const std::size_t end = std::min({claimed, block_end, file.size()});
+  for (std::size_t sector = (at / kSectorBytes + 1) * kSectorBytes; sector < end;
+       sector += kSectorBytes) {
+    const Bytes content = file.substr(sector, std::min(kSectorBytes, end - sector));
+    if (std::ranges::all_of(content, [](char c) { return c == '\0'; })) return true;
+  }
+  return false;
+}
+
+std::uint64_t count_parts(Bytes file, std::size_t from) {
+  std::uint64_t count = 0;
+  for (std::size_t at = from; at + kHeaderBytes <= file.size();) {
+    if (const auto part = part_at(file, at); part.has_value()) {
+      ++count;
+      at = skip_padding(part->end);
+    } else {
+      ++at;
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+LogScan scan_log(Bytes file) {
+  LogScan scan;
+  std::size_t at = 0;
+  while (at < file.size()) {
+    const auto part = part_at(file, at);
+    if (!part.has_value()) {
+      scan.end = is_torn(file, at) ? LogScan::End::torn : LogScan::End::corrupt;
+      scan.damage_at = at;
+      scan.records_behind = count_parts(file, at + 1);
+      return scan;
+    }
+    at = part->end;
+    // A record that was begun counts with its last part only.
+    if (part->type == kWhole || part->type >= kLast) scan.good_bytes = at;
+    at = skip_padding(at);
+  }
+  if (scan.good_bytes + kHeaderBytes <= file.size() &&
+      skip_padding(scan.good_bytes) < file.size()) {
+    scan.end = LogScan::End::torn;  // ends between two parts of a record
+    scan.damage_at = file.size();
+  }
+  return scan;
+}
+
+}  // namespace warren::storage

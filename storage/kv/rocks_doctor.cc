@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/kv/rocks_doctor.h"
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "storage/base/log.h"
+#include "storage/kv/log_scan.h"
+
+namespace warren::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error os_error(std::string_view doing, const std::string& path, int error) {
+  return Error{Errc::io_error,
+               fmt::format("cannot {} '{}': {}", doing, path,
+                           std::error_code(error, std::generic_category()).message())};
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return os_error("open", path, errno);
+  std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (in.bad()) return os_error("read", path, EIO);
+  return content;
+}
+
+Status cut_file(const std::string& path, std::uint64_t bytes) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return os_error("open", path, errno);
+  const bool cut = ::ftruncate(fd, static_cast<off_t>(bytes)) == 0 && ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  return cut ? Status() : os_error("shorten", path, error);
+}
+
+}  // namespace
+
+Status repair_manifest_tail(const std::string& database) {
+  std::error_code error;
+  if (!fs::exists(database + "/CURRENT", error)) return {};  // a new database
+  WARREN_TRY(std::string current, read_file(database + "/CURRENT"));
+  while (!current.empty() && current.back() == '\n') current.pop_back();
+  if (!current.starts_with("MANIFEST-")) return {};
+  const std::string path = database + "/" + current;
+  if (!fs::exists(path, error)) return {};
+  WARREN_TRY(const std::string manifest, read_file(path));
+  const LogScan scan = scan_log(manifest);
+  // Good records behind the damage were synced after it: then it is not the tail that is torn.
+  if (scan.end != LogScan::End::torn || scan.records_behind > 0) return {};
+  WLOG(warn, "manifest ends in a record that was never synced, cut file={} bytes={} of={}", path,
+       scan.good_bytes, manifest.size());
+  return cut_file(path, scan.good_bytes);
+}
+
+Status check_write_ahead_logs(const std::string& database) {
+  std::error_code error;
+  fs::directory_iterator at(database, error);
+  if (error) return {};  // a new database
+  for (; at != fs::directory_iterator(); at.increment(error)) {
+    if (error) return os_error("list", database, error.value());
+    if (at->path().extension() != ".log") continue;
+    const std::string path = at->path().string();
+    WARREN_TRY(const std::string log, read_file(path));
+    const LogScan scan = scan_log(log);
+    if (scan.end != LogScan::End::corrupt) continue;
+    return Error{
+        Errc::corruption,
+        fmt::format("'{}' is damaged at byte {} of {}, in data that was on disk; {} records "
+                    "lie behind. Starting would drop them",
+                    path, scan.damage_at, log.size(), scan.records_behind)};
+  }
+  return {};
+}
+
+}  // namespace warren::storage

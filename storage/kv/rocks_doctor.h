@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must be looked at before RocksDB opens a database after a power loss. It would refuse a
+// manifest whose tail was torn although nothing is lost, and it would silently drop every confirmed
+// record behind a flipped bit of its write-ahead log.
+#pragma once
+
+#include <string>
+
+#include "storage/base/result.h"
+
+namespace warren::storage {
+
+// Cuts a torn tail off the current manifest: an edit that was never synced was never acted upon.
+// Anything else that is wrong with it is left for RocksDB to report.
+Status repair_manifest_tail(const std::string& database);
+
+// Errc::corruption, naming file, offset and the number of records behind, when a write-ahead log is
+// damaged in what was written whole. A torn tail is fine: RocksDB drops it, nobody was told of it.
+Status check_write_ahead_logs(const std::string& database);
+
+}  // namespace warren::storage
