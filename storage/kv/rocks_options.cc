@@ -81,12 +81,8 @@ rocksdb::ColumnFamilyOptions rocks_family_options(Family family, const RocksSett
     options.enable_blob_files = true;
     options.min_blob_size = 1_KiB;
     options.blob_compression_type = rocksdb::kNoCompression;
-    options.enable_blob_garbage_collection = true;
-    // Old files are mostly dead: rewrite what is left of the older half when it is a third or less.
-    options.blob_garbage_collection_age_cutoff = 0.5;
-    options.blob_garbage_collection_force_threshold = 0.7;
-    // Tables of keys are tiny: merge early, so that dead blob files go soon.
-    options.level0_file_num_compaction_trigger = 2;
+    // Compactions would move the oldest bodies on and on, dead or alive: see rocks_reclaim.
+    options.enable_blob_garbage_collection = false;
     options.target_file_size_base = 8_MiB;
   } else {
     options.write_buffer_size = std::max<std::size_t>(settings.write_buffer_bytes / 8, 64_KiB);

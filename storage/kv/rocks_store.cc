@@ -3,7 +3,9 @@
 
 #include <array>
 #include <exception>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
@@ -14,6 +16,7 @@
 #include "storage/kv/rocks_doctor.h"
 #include "storage/kv/rocks_events.h"
 #include "storage/kv/rocks_options.h"
+#include "storage/kv/rocks_reclaim.h"
 
 namespace warren::storage {
 namespace {
@@ -54,11 +57,14 @@ class RocksCursor final : public KvCursor {
 class RocksStore final : public KvStore {
  public:
   RocksStore(rocksdb::DB* db, Handles handles, std::shared_ptr<RocksEvents> events,
-             rocksdb::ColumnFamilyOptions spill_options)
+             rocksdb::ColumnFamilyOptions spill_options, const RocksSettings& settings)
       : db_(db),
         handles_(handles),
         events_(std::move(events)),
-        spill_options_(std::move(spill_options)) {}
+        spill_options_(std::move(spill_options)),
+        settings_(settings) {
+    start_reclaimer();
+  }
 
   ~RocksStore() override {
     if (db_ != nullptr) static_cast<void>(close());
@@ -81,12 +87,19 @@ class RocksStore final : public KvStore {
     return handles_[family_index(family)];
   }
   rocksdb::Status add(const KvOp& op);
+  void start_reclaimer() {
+    reclaimer_.emplace(*db_, std::vector{handle(Family::queue_log), handle(Family::spill)},
+                       settings_);
+  }
 
   std::unique_ptr<rocksdb::DB> db_;
   Handles handles_;
   std::shared_ptr<RocksEvents> events_;  // shared with RocksDB, which keeps its listeners so
   rocksdb::ColumnFamilyOptions spill_options_;
+  const RocksSettings settings_;
   rocksdb::WriteBatch batch_;  // kept for its memory
+  std::uint64_t erased_ = 0;   // chunks, in batch_
+  std::optional<RocksReclaimer> reclaimer_;
 };
 
 Result<std::optional<std::string>> RocksStore::get(Family family, Bytes key) {
@@ -105,8 +118,10 @@ rocksdb::Status RocksStore::add(const KvOp& op) {
     case KvOp::Kind::erase:
       return batch_.Delete(handle(op.family), op.key);
     case KvOp::Kind::erase_once:
+      ++erased_;
       return batch_.SingleDelete(handle(op.family), op.key);
     case KvOp::Kind::erase_range:
+      ++erased_;
       return batch_.DeleteRange(handle(op.family), op.key, op.value);
   }
   return rocksdb::Status::InvalidArgument();
@@ -114,6 +129,7 @@ rocksdb::Status RocksStore::add(const KvOp& op) {
 
 Status RocksStore::commit(std::span<const KvBatch* const> batches, WriteMode mode) {
   batch_.Clear();
+  erased_ = 0;
   for (const KvBatch* batch : batches) {
     for (const KvOp& op : batch->ops()) {
       if (const rocksdb::Status status = add(op); !status.ok()) {
@@ -126,6 +142,7 @@ Status RocksStore::commit(std::span<const KvBatch* const> batches, WriteMode mod
   options.disableWAL = mode == WriteMode::unlogged;
   options.protection_bytes_per_key = 8;  // about 4 % of the CPU of a 1 KiB message
   const rocksdb::Status status = db_->Write(options, &batch_);
+  if (erased_ > 0) reclaimer_->note_erased(erased_);
   // One enormous commit must not pin its memory for ever.
   constexpr std::size_t kKeepBytes = std::size_t{8} << 20;
   if (batch_.GetDataSize() > kKeepBytes) batch_ = rocksdb::WriteBatch();
@@ -134,16 +151,21 @@ Status RocksStore::commit(std::span<const KvBatch* const> batches, WriteMode mod
 
 Status RocksStore::clear(Family family) {
   WARREN_ASSERT(family == Family::spill);
+  reclaimer_.reset();
   rocksdb::ColumnFamilyHandle*& old = handles_[family_index(family)];
   WARREN_CHECK(to_status(db_->DropColumnFamily(old), "dropping the spilled messages"));
   WARREN_CHECK(to_status(db_->DestroyColumnFamilyHandle(old), "dropping the spilled messages"));
   old = nullptr;
   const std::string name(kFamilyNames[family_index(family)]);
-  return to_status(db_->CreateColumnFamily(spill_options_, name, &old), "making room to spill");
+  WARREN_CHECK(
+      to_status(db_->CreateColumnFamily(spill_options_, name, &old), "making room to spill"));
+  start_reclaimer();
+  return {};
 }
 
 Status RocksStore::close() {
   events_->set_handler({});
+  reclaimer_.reset();
   for (rocksdb::ColumnFamilyHandle* const handle : handles_) {
     if (handle != nullptr) static_cast<void>(db_->DestroyColumnFamilyHandle(handle));
   }
@@ -173,7 +195,7 @@ Result<std::unique_ptr<KvStore>> open_unguarded(rocksdb::Env& env, const std::st
   Handles by_family{};
   for (std::size_t i = 0; i < kFamilyCount; ++i) by_family[i] = handles[i];
   return std::unique_ptr<KvStore>(
-      std::make_unique<RocksStore>(db, by_family, events, spill_options));
+      std::make_unique<RocksStore>(db, by_family, events, spill_options, settings));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // The KvStore on RocksDB. No RocksDB type leaves this folder, and no exception.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,10 @@ namespace warren::storage {
 struct RocksSettings {
   std::size_t block_cache_bytes = std::size_t{32} << 20;
   std::size_t write_buffer_bytes = std::size_t{32} << 20;  // memtables, and WAL replayed at open
+  // Disk space is given back after this many deletions of chunks, or when deletions pause, provided
+  // that there is as much as this to look at.
+  std::uint64_t reclaim_erases = 2000;
+  std::uint64_t reclaim_bytes_min = std::uint64_t{64} << 20;
 };
 
 // Creates the database when `path` holds none.
