@@ -174,6 +174,16 @@ TEST(Store, RecoveryIsIdempotent) {
   }
 }
 
+// R12: whatever a crash left in the spill family is gone before anybody could read it.
+TEST(Store, StartEmptiesTheSpill) {
+  StoreDriver d;
+  KvBatch batch;
+  batch.put(Family::spill, "left behind", "x");
+  ASSERT_TRUE(d.kv->commit(batch, WriteMode::synced).ok());
+  d.crash();
+  EXPECT_EQ(d.disk->key_count(Family::spill), 0u);
+}
+
 // A crash in the middle of recovery: its one commit happened, or not.
 TEST(Store, RecoveryThatFailsCanBeRepeated) {
   auto disk = std::make_shared<MemoryDisk>();

@@ -59,6 +59,50 @@ TEST(StoreMeta, RoundTripsAndNoticesDamage) {
   expect_damage_noticed(bytes, decode_store_meta);
 }
 
+std::string hex(const std::string& bytes) {
+  std::string out;
+  for (const unsigned char c : bytes) {
+    out.push_back("0123456789abcdef"[c >> 4]);
+    out.push_back("0123456789abcdef"[c & 15]);
+  }
+  return out;
+}
+
+// The layouts are on people's disks (storage/FORMAT.md): these bytes change only with a version.
+TEST(Records, LayoutsAreTheDocumentedOnes) {
+  AckSet acks(2);
+  acks.set(0);
+  EXPECT_EQ(hex(acks.encode()),
+            "0613f548"
+            "01"
+            "00"
+            "00000002"
+            "01");
+  EXPECT_EQ(hex(encode_log_state({2, 6, 1, 1, 4096})),
+            "43e150e8"
+            "01"
+            "0000000000000002"
+            "0000000000000006"
+            "0000000000000001"
+            "0000000000000001"
+            "0000000000001000");
+  const Definition queue = QueueDefinition{"/", "q", LogId(1), true, false, false, ""};
+  EXPECT_EQ(hex(encode_definition_key(queue)),
+            "05"
+            "2f0001"
+            "710001");
+  EXPECT_EQ(hex(encode_definition(queue)).substr(8),
+            "01"
+            "05"
+            "0a012f"
+            "120171"
+            "1801"
+            "2001");
+  EXPECT_EQ(hex(encode_chunk_key({LogId(1), 2})),
+            "0000000000000001"
+            "0000000000000002");
+}
+
 TEST(AckSet, SetsOnce) {
   AckSet acks(70);
   EXPECT_FALSE(acks.test(69));
