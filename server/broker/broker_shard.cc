@@ -2,6 +2,7 @@
 #include "server/broker/broker_shard.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -18,10 +19,15 @@ constexpr std::uint64_t kOperationToken = std::uint64_t{1} << 62;
 constexpr std::uint64_t kReplyToken = std::uint64_t{2} << 62;
 constexpr unsigned kPublishSeqBits = 48;
 
+// How long a queue whose messages could not be read stands still.
+constexpr auto kReadRetry = std::chrono::seconds(1);
+
 }  // namespace
 
 BrokerShard::BrokerShard(BrokerShardParts parts)
-    : parts_(std::move(parts)), outboxes_(parts_.shard_count) {
+    : parts_(std::move(parts)),
+      barrier_(parts_.self, parts_.shard_count),
+      outboxes_(parts_.shard_count) {
   if (parts_.self == kControlShard) {
     control_ = std::make_unique<ControlPlane>(static_cast<ControlHost&>(*this), parts_.shard_count);
   }
@@ -66,10 +72,12 @@ void BrokerShard::add_session(SessionSink& session) {
 
 void BrokerShard::remove_session(SessionSink& session) {
   sessions_.erase(session.connection_id().value);
+  released_.erase(session.connection_id().value);
 }
 
 void BrokerShard::release_connection(ConnectionId connection, bool exclusive_queues,
                                      ReplyTo reply_to) {
+  released_.insert(connection.value);
   for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
     send(shard, HolderGone{ChannelKey{connection, 0}});
   }
@@ -103,39 +111,53 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
     homes |= std::uint64_t{1} << queue->home;
     if (confirm != nullptr) ++published.pending_confirms;
   }
-  const auto durable_shards = static_cast<std::uint32_t>(__builtin_popcountll(homes));
-  const std::uint64_t fanout =
-      durable_shards > 1 ? (static_cast<std::uint64_t>(parts_.self) << 48) | next_fanout_++ : 0;
-
+  const bool several_shards = (homes & (homes - 1)) != 0;
+  bool here = false;
   for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
     PublishMessage message;
     for (const QueueHandle* handle : queues) {
       if (handle->home != shard) continue;
-      const bool durable = persistent && is_stored(handle->definition);
-      if (shard != parts_.self) {
-        message.targets.push_back({handle->id, durable});
-        continue;
-      }
-      Queue* const queue = find_queue(handle->id);
-      WARREN_ASSERT(queue != nullptr);
-      queue->enqueue(block, persistent, durable ? confirm : nullptr);
-    }
-    const bool joins = fanout != 0 && (homes >> shard & 1) != 0;
-    if (shard == parts_.self) {
-      if (joins) parts_.store->join_fanout(fanout, durable_shards);
-      continue;
+      message.targets.push_back({handle->id, persistent && is_stored(handle->definition)});
     }
     if (message.targets.empty()) continue;
+    if (shard == parts_.self && !own_publishes_wait()) {
+      here = true;
+      continue;
+    }
     message.block = block;
     if (confirm != nullptr) message.confirm = *confirm;
-    if (joins) {
-      message.fanout = fanout;
-      message.fanout_shards = durable_shards;
-    }
+    message.several_shards = several_shards && (homes >> shard & 1) != 0;
     parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
-    post(shard, std::move(message));
+    if (shard == parts_.self) ++own_publishes_queued_;
+    send(shard, std::move(message));
   }
+  if (here) publish_here(queues, block, persistent, confirm, several_shards);
   return published;
+}
+
+void BrokerShard::publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block,
+                               bool persistent, const storage::CommitToken* confirm,
+                               bool several_shards) {
+  for (const QueueHandle* handle : queues) {
+    if (handle->home != parts_.self) continue;
+    Queue* const queue = find_queue(handle->id);
+    WARREN_ASSERT(queue != nullptr);
+    const bool durable = persistent && queue->durable();
+    queue->enqueue(block, persistent, durable ? confirm : nullptr);
+    if (durable && several_shards) hold_part();
+  }
+}
+
+// From its own marker on a shard's publishes belong to the next epoch, and they keep their order.
+bool BrokerShard::own_publishes_wait() const {
+  return barrier_.ended(parts_.self) || own_publishes_queued_ > 0;
+}
+
+// What is gathered has a part of a publish that other shards keep, too: it is not handed over
+// before the epoch ends.
+void BrokerShard::hold_part() {
+  barrier_.gathered_part();
+  parts_.store->hold(true);
 }
 
 void BrokerShard::settle(ShardIndex home, QueueId queue, Seq seq, Settlement how) {
@@ -152,7 +174,7 @@ void BrokerShard::settle_here(QueueId queue, Seq seq, Settlement how) {
 
 void BrokerShard::send(ShardIndex to, ShardMessage message) {
   if (to == parts_.self) {
-    inbox_.push_back(std::move(message));
+    inbox_.push_back({parts_.self, std::move(message)});
   } else {
     post(to, std::move(message));
   }
@@ -178,40 +200,97 @@ void BrokerShard::flush_settled(ShardIndex to) {
 
 // ---- turns ----
 
-void BrokerShard::receive(std::vector<ShardMessage> batch) {
-  if (inbox_.empty()) {
-    inbox_ = std::move(batch);
-    return;
-  }
-  for (ShardMessage& message : batch) inbox_.push_back(std::move(message));
+void BrokerShard::receive(ShardIndex from, std::vector<ShardMessage> batch) {
+  for (ShardMessage& message : batch) inbox_.push_back({from, std::move(message)});
 }
 
 bool BrokerShard::has_work() const {
   return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty();
 }
 
+bool BrokerShard::has_output() const {
+  return std::any_of(outboxes_.begin(), outboxes_.end(), [](const Outbox& outbox) {
+    return !outbox.messages.empty() || !outbox.settled.empty() || !outbox.confirmed.empty();
+  });
+}
+
 Instant BrokerShard::run_turn(Instant now) {
   Instant next = Instant::max();
+  if (now >= retry_reads_at_) retry_reads(now);
   // Local answers make local work: a few rounds bring it to rest, what is left waits for the next
   // turn.
   constexpr int kRoundsMax = 8;
   for (int round = 0; round < kRoundsMax; ++round) {
     drain_inbox();
     dispatch_queues();
+    end_epoch();
     next = parts_.store->end_turn(now);
     end_sessions_turn();
     if (!has_work()) break;
   }
   hand_over();
   parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
-  return has_work() ? now : next;
+  return has_work() ? now : std::min(next, retry_reads_at_);
 }
 
 void BrokerShard::drain_inbox() {
-  std::vector<ShardMessage> batch;
+  std::vector<Incoming> batch;
   batch.swap(inbox_);
-  for (ShardMessage& message : batch) {
-    std::visit([this](auto& one) { on(one); }, message);
+  for (Incoming& one : batch) {
+    if (barrier_.ended(one.from)) {
+      barrier_.put_aside(one.from, std::move(one.message));
+    } else if (std::holds_alternative<Marker>(one.message)) {
+      WARREN_INVARIANT(S4, std::get<Marker>(one.message).epoch == barrier_.epoch());
+      barrier_.end(one.from);
+    } else {
+      const bool own = one.from == parts_.self;
+      if (own && std::holds_alternative<PublishMessage>(one.message)) --own_publishes_queued_;
+      std::visit([this](auto& message) { on(message); }, one.message);
+    }
+  }
+}
+
+// Ends this shard's epoch when it holds a part of a fan-out, or when another shard waits for it.
+void BrokerShard::end_epoch() {
+  const bool wanted = barrier_.holds_part() && !parts_.store->hand_over_under_way();
+  if ((wanted || barrier_.is_awaited()) && !barrier_.ended(parts_.self)) {
+    for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
+      if (shard != parts_.self) post(shard, Marker{barrier_.epoch()});
+    }
+    barrier_.end(parts_.self);
+  }
+  if (barrier_.complete()) begin_epoch();
+}
+
+// Everybody has ended the epoch: what was gathered in it is handed over as one commit of all
+// shards.
+void BrokerShard::begin_epoch() {
+  parts_.store->join_fanout(barrier_.epoch(), parts_.shard_count);
+  parts_.store->hold(false);
+  std::vector<Incoming> inbox;
+  std::vector<std::deque<ShardMessage>> aside = barrier_.begin_next();
+  for (ShardIndex from = 0; from < parts_.shard_count; ++from) {
+    for (ShardMessage& message : aside[from]) inbox.push_back({from, std::move(message)});
+  }
+  for (Incoming& one : inbox_) inbox.push_back(std::move(one));
+  inbox_.swap(inbox);
+}
+
+void BrokerShard::retry_later(Queue& queue) {
+  failed_reads_.push_back(queue.id());
+  if (retry_reads_at_ == Instant::max()) retry_reads_at_ = Instant::min();  // from the next turn on
+}
+
+void BrokerShard::retry_reads(Instant now) {
+  if (retry_reads_at_ == Instant::min()) {
+    retry_reads_at_ = now + kReadRetry;
+    return;
+  }
+  retry_reads_at_ = Instant::max();
+  std::vector<QueueId> batch;
+  batch.swap(failed_reads_);
+  for (const QueueId id : batch) {
+    if (Queue* const queue = find_queue(id)) schedule(*queue);
   }
 }
 
@@ -300,12 +379,13 @@ void BrokerShard::deliver(const Consumer& consumer, Delivery delivery) {
 }
 
 void BrokerShard::ask(const Consumer& consumer) {
-  send(consumer.channel.connection.shard(), Ask{consumer.channel.connection, consumer.number});
+  send(consumer.channel.connection.shard(),
+       Ask{consumer.channel.connection, consumer.number, consumer.limit_epoch});
 }
 
 void BrokerShard::return_grant(const Consumer& consumer, std::uint32_t count) {
   send(consumer.channel.connection.shard(),
-       GrantReturn{consumer.channel.connection, consumer.number, count});
+       GrantReturn{consumer.channel.connection, consumer.number, count, consumer.limit_epoch});
 }
 
 void BrokerShard::reply(Reply reply) {

@@ -21,6 +21,7 @@
 
 #include "server/broker/broker_limits.h"
 #include "server/broker/control_plane.h"
+#include "server/broker/fanout_barrier.h"
 #include "server/broker/queue/queue.h"
 #include "server/broker/router.h"
 #include "server/broker/session_sink.h"
@@ -93,10 +94,12 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
                                             std::uint64_t publish_seq);
 
   // ---- the driver ----
-  void receive(std::vector<ShardMessage> batch);
+  void receive(ShardIndex from, std::vector<ShardMessage> batch);
   // Returns when to come again at the latest.
   Instant run_turn(Instant now);
   bool has_work() const;
+  // Messages for other shards that the next turn hands over.
+  bool has_output() const;
 
   // ---- statistics ----
   std::size_t queue_count() const { return queues_.size(); }
@@ -115,6 +118,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void return_grant(const Consumer& consumer, std::uint32_t count) override;
   void reply(Reply reply) override;
   void reply_when_durable(Reply reply) override;
+  void retry_later(Queue& queue) override;
   void cancel_consumer(const Consumer& consumer) override;
   void remove_unused(Queue& queue, Reply reply) override;
   storage::QueueLog& open_log(const storage::LogState& state) override;
@@ -147,6 +151,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(Ask& message);
   void on(GrantReturn& message);
   void on(Apply& message);
+  void on(Marker&) {}  // see drain_inbox
   template <class ControlMessage>
   void on(ControlMessage& message);
 
@@ -157,14 +162,21 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   SessionSink* find_session(ConnectionId id);
   void confirm(const storage::CommitToken& token);
   void settle_here(QueueId queue, Seq seq, Settlement how);
-  void remember_holder(ConnectionId connection, QueueId queue);
+  void remember_holder(ConnectionId connection, Queue& queue);
+  void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
+                    const storage::CommitToken* confirm, bool several_shards);
+  bool own_publishes_wait() const;
+  void hold_part();
   void drain_inbox();
+  void end_epoch();
+  void begin_epoch();
+  void retry_reads(Instant now);
   void dispatch_queues();
   void end_sessions_turn();
   void hand_over();
   void post(ShardIndex to, ShardMessage message);
   void flush_settled(ShardIndex to);
-  Reply missing_queue(const ReplyTo& to) const;
+  static Reply missing_queue(const ReplyTo& to);
 
   BrokerShardParts parts_;
   Topology topology_;
@@ -176,7 +188,14 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   boost::unordered_flat_map<std::uint64_t, SessionSink*> sessions_;
   // Queues of this shard that a connection consumes from, or got from.
   boost::unordered_flat_map<std::uint64_t, boost::unordered_flat_set<QueueId>> holders_;
-  std::vector<ShardMessage> inbox_;
+  struct Incoming {
+    ShardIndex from = 0;
+    ShardMessage message;
+  };
+  std::vector<Incoming> inbox_;
+  FanoutBarrier barrier_;
+  // Own publishes that went through the inbox, to stay behind the ones put aside there.
+  std::size_t own_publishes_queued_ = 0;
   struct Outbox {
     std::vector<ShardMessage> messages;
     std::vector<SettleMessage::One> settled;      // not yet in `messages`
@@ -186,10 +205,12 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::vector<QueueId> scheduled_;
   boost::unordered_flat_set<QueueId> is_scheduled_;
   std::vector<std::uint64_t> marked_sessions_;
+  boost::unordered_flat_set<std::uint64_t> released_;  // connections whose session lingers on
+  std::vector<QueueId> failed_reads_;
+  Instant retry_reads_at_ = Instant::max();
   boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;
   std::uint64_t next_durable_reply_ = 1;
   std::uint64_t next_connection_ = 1;
-  std::uint64_t next_fanout_ = 1;
   std::int64_t transient_bytes_ = 0;
 };
 

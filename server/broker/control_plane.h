@@ -100,6 +100,9 @@ amqp::AmqpError locked_queue(std::string_view queue, std::string_view vhost);
 // A name as it is kept: without CR and LF, as RabbitMQ does.
 std::string clean_name(Bytes name);
 
+// Would declaring change nothing? Its owner's or not exclusive, and equivalent.
+bool same_queue(const DeclareQueue& declare, const QueueHandle& current);
+
 // Stored on disk: durable and not tied to a connection.
 bool is_stored(const storage::QueueDefinition& definition);
 

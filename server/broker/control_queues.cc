@@ -8,6 +8,12 @@
 
 namespace warren::broker {
 
+bool same_queue(const DeclareQueue& declare, const QueueHandle& current) {
+  const bool foreign = current.definition.exclusive && current.owner != declare.connection;
+  return !foreign && current.definition.exclusive == declare.definition.exclusive &&
+         !inequivalent(declare.definition, current.definition);
+}
+
 void ControlPlane::handle(DeclareQueue& message) {
   Vhost* const vhost = topology_.find_vhost(message.definition.vhost);
   WARREN_ASSERT(vhost != nullptr);  // the session has opened it
@@ -22,8 +28,7 @@ void ControlPlane::handle(DeclareQueue& message) {
       return fail(message.reply_to, std::move(*error));
     }
     operation.forward_to = current->home;
-    operation.forwarded =
-        CountRequest{message.reply_to, current->id, nullptr, definition.vhost, definition.name};
+    operation.forwarded = CountRequest{message.reply_to, current->id, nullptr};
     operation.forwarded.retry = std::make_shared<DeclareQueue>(std::move(message));
     return submit(std::move(operation));
   }

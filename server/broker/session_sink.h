@@ -19,8 +19,8 @@ class SessionSink {
   // One queue has the publish for good: it is durable there, settled, or needs no disk.
   virtual void on_confirmed(std::uint16_t channel, std::uint64_t publish_seq) = 0;
   virtual void on_consumer_cancelled(ConsumerNumber consumer) = 0;
-  virtual void on_ask(ConsumerNumber consumer) = 0;
-  virtual void on_grant_return(ConsumerNumber consumer, std::uint32_t count) = 0;
+  virtual void on_ask(const Ask& ask) = 0;
+  virtual void on_grant_return(const GrantReturn& back) = 0;
   // After all of the turn's calls, if BrokerShard::mark_session was called: writes what was held
   // back to be merged.
   virtual void on_turn_end() = 0;

@@ -24,24 +24,24 @@ void BrokerShard::on(PublishMessage& message) {
       confirm(*token);  // a queue that was deleted meanwhile owes nothing more
     }
   }
-  if (message.fanout != 0) parts_.store->join_fanout(message.fanout, message.fanout_shards);
+  if (message.several_shards) hold_part();
 }
 
 void BrokerShard::on(SettleMessage& message) {
   for (const SettleMessage::One& one : message.settled) settle_here(one.queue, one.seq, one.how);
 }
 
-Reply BrokerShard::missing_queue(const ReplyTo& to) const {
+Reply BrokerShard::missing_queue(const ReplyTo& to) {
   Reply reply;
   reply.to = to;
-  reply.error = amqp::channel_error(amqp::ReplyCode::not_found, "the queue was deleted");
+  reply.no_queue = true;
   return reply;
 }
 
 void BrokerShard::on(ConsumeRequest& message) {
   Queue* const queue = find_queue(message.queue);
   if (queue == nullptr || queue->removing()) return reply(missing_queue(message.reply_to));
-  remember_holder(message.channel.connection, message.queue);
+  remember_holder(message.channel.connection, *queue);
   queue->consume(message);
 }
 
@@ -55,7 +55,7 @@ void BrokerShard::on(CancelRequest& message) {
 void BrokerShard::on(GetRequest& message) {
   Queue* const queue = find_queue(message.queue);
   if (queue == nullptr || queue->removing()) return reply(missing_queue(message.reply_to));
-  if (!message.no_ack) remember_holder(message.channel.connection, message.queue);
+  if (!message.no_ack) remember_holder(message.channel.connection, *queue);
   queue->get(message);
 }
 
@@ -69,7 +69,12 @@ void BrokerShard::on(DeleteQueueRequest& message) {
   Reply done;
   done.to = message.reply_to;
   Queue* const queue = find_queue(message.queue);
-  if (queue == nullptr || queue->removing()) return reply(std::move(done));
+  if (queue == nullptr) return reply(std::move(done));
+  if (queue->removing()) {
+    // Answered behind the removal that is under way: gone is gone everywhere.
+    const storage::QueueDefinition& going = queue->definition();
+    return send(kControlShard, RemoveQueue{going.vhost, going.name, queue->id(), std::move(done)});
+  }
   const storage::QueueDefinition& definition = queue->definition();
   const bool in_use = message.if_unused && queue->consumer_count() > 0;
   const bool not_empty = message.if_empty && queue->ready_count() > 0;
@@ -89,13 +94,15 @@ void BrokerShard::on(CountRequest& message) {
   Queue* const queue = find_queue(message.queue);
   if (queue != nullptr && !queue->removing()) return queue->count(message.reply_to);
   if (message.retry) {
+    // An exclusive queue lives with its owner: if that is gone by now, nobody would ever remove a
+    // new one.
+    const ConnectionId owner = message.retry->connection;
+    const bool owner_gone = released_.contains(owner.value) || find_session(owner) == nullptr;
+    if (message.retry->definition.exclusive && owner_gone) return;
     send(kControlShard, std::move(*message.retry));
     return;
   }
-  Reply gone;
-  gone.to = message.reply_to;
-  gone.error = no_queue(message.name, message.vhost);
-  reply(std::move(gone));
+  reply(missing_queue(message.reply_to));
 }
 
 void BrokerShard::on(CreditReturn& message) {
@@ -120,8 +127,9 @@ void BrokerShard::on(HolderGone& message) {
   if (message.channel.channel == 0) holders_.erase(held);
 }
 
-void BrokerShard::remember_holder(ConnectionId connection, QueueId queue) {
-  holders_[connection.value].insert(queue);
+void BrokerShard::remember_holder(ConnectionId connection, Queue& queue) {
+  holders_[connection.value].insert(queue.id());
+  queue.add_holder(connection);
 }
 
 // ---- for a session that is served here ----
@@ -146,14 +154,12 @@ void BrokerShard::on(ConsumerCancelled& message) {
 }
 
 void BrokerShard::on(Ask& message) {
-  if (SessionSink* const session = find_session(message.connection)) {
-    session->on_ask(message.consumer);
-  }
+  if (SessionSink* const session = find_session(message.connection)) session->on_ask(message);
 }
 
 void BrokerShard::on(GrantReturn& message) {
   if (SessionSink* const session = find_session(message.connection)) {
-    session->on_grant_return(message.consumer, message.count);
+    session->on_grant_return(message);
   }
 }
 
@@ -205,8 +211,8 @@ void BrokerShard::destroy_queue(const QueueRemoved& removed) {
   last_queue_id_ = QueueId{};
   Queue& queue = *at->second;
   queue.cancel_all_consumers();
-  for (const ConnectionId holder : queue.holders()) {
-    const auto held = holders_.find(holder.value);
+  for (const std::uint64_t holder : queue.holders()) {
+    const auto held = holders_.find(holder);
     if (held != holders_.end()) held->second.erase(removed.id);
   }
   const bool has_log = queue.has_log();

@@ -32,6 +32,7 @@ struct ReplyTo {
 struct Reply {
   ReplyTo to;
   std::optional<amqp::AmqpError> error;
+  bool no_queue = false;            // the queue is gone: a 404 with the name the session knows
   std::string name;                 // queue.declare: the queue
   std::uint32_t message_count = 0;  // ready messages
   std::uint32_t consumer_count = 0;
@@ -47,14 +48,13 @@ struct Reply {
 struct PublishMessage {
   struct Target {
     QueueId queue;
-    bool confirmed =
-        false;  // keeps the message durably: answers `confirm`, even if it is gone by now
+    // Keeps the message durably: answers `confirm`, even if it is gone by now.
+    bool confirmed = false;
   };
   BlockRef block;
   boost::container::small_vector<Target, 2> targets;
   std::optional<storage::CommitToken> confirm;  // comes back once per queue that keeps it durably
-  std::uint64_t fanout = 0;  // 0, or a publish that is one commit over several shards (S4)
-  std::uint32_t fanout_shards = 0;
+  bool several_shards = false;  // kept durably on several shards: one commit over them all (S4)
 };
 
 enum class Settlement : std::uint8_t { ack, requeue, reject };
@@ -76,8 +76,9 @@ struct ConsumeRequest {
   std::string tag;
   bool no_ack = false;
   bool exclusive = false;
-  bool shared_limit =
-      false;  // the channel has a limit over all its consumers: deliveries are asked for first
+  // The channel has a limit over all its consumers: deliveries are asked for first.
+  bool shared_limit = false;
+  std::uint32_t limit_epoch = 0;
   std::uint16_t prefetch = 0;  // 0: no limit
   std::int32_t priority = 0;
 };
@@ -116,8 +117,6 @@ struct CountRequest {
   ReplyTo reply_to;
   QueueId queue;
   std::shared_ptr<DeclareQueue> retry;
-  std::string vhost;  // for the 404
-  std::string name;
 };
 // Bytes of this consumer left for the socket.
 struct CreditReturn {
@@ -132,6 +131,7 @@ struct Grant {
   ChannelKey channel;
   ConsumerNumber consumer = 0;
   std::uint32_t count = 0;
+  std::uint32_t limit_epoch = 0;
 };
 // The consumer's channel has, or has no more, a limit over all of its consumers.
 struct ShareLimit {
@@ -139,6 +139,7 @@ struct ShareLimit {
   ChannelKey channel;
   ConsumerNumber consumer = 0;
   bool shared = false;
+  std::uint32_t limit_epoch = 0;  // counts the changes: what belongs to an earlier one is void
 };
 // The channel, or with channel 0 the whole connection, is gone: its consumers go, its unsettled
 // messages come back.
@@ -154,6 +155,8 @@ struct Delivery {
   QueueId queue;
   Seq seq = 0;
   bool redelivered = false;
+  bool granted = false;  // it used a grant of limit_epoch
+  std::uint32_t limit_epoch = 0;
   BlockRef block;
 };
 struct Confirmed {
@@ -167,12 +170,14 @@ struct ConsumerCancelled {
 struct Ask {
   ConnectionId connection;
   ConsumerNumber consumer = 0;
+  std::uint32_t limit_epoch = 0;
 };
 // What a Grant did not use.
 struct GrantReturn {
   ConnectionId connection;
   ConsumerNumber consumer = 0;
   std::uint32_t count = 0;
+  std::uint32_t limit_epoch = 0;
 };
 
 // ---- session shard -> control shard ----
@@ -210,6 +215,13 @@ struct Applied {
   std::uint64_t operation = 0;
 };
 
+// ---- every shard -> every other ----
+
+// The sender's epoch of fan-outs ends here (fanout_barrier.h).
+struct Marker {
+  std::uint64_t epoch = 0;
+};
+
 // ---- control shard -> every shard ----
 
 struct Apply {
@@ -222,6 +234,6 @@ using ShardMessage =
                  PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
                  HolderGone, Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn,
                  DeclareExchange, DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue,
-                 RemoveExclusive, Applied, Apply>;
+                 RemoveExclusive, Applied, Apply, Marker>;
 
 }  // namespace warren::broker

@@ -107,8 +107,10 @@ void Topology::on(const BindingAdded& change) {
   }
   Binding* const raw = binding.get();
   if (!binding->source->bind(std::move(binding))) return;
-  if (raw->queue != nullptr) raw->queue->incoming.push_back(raw);
-  if (raw->exchange != nullptr) raw->exchange->incoming().push_back(raw);
+  std::vector<Binding*>& incoming =
+      raw->queue != nullptr ? raw->queue->incoming : raw->exchange->incoming();
+  raw->incoming_position = incoming.size();
+  incoming.push_back(raw);
 }
 
 void Topology::on(const BindingRemoved& change) {
@@ -124,8 +126,11 @@ void Topology::on(const BindingRemoved& change) {
 void Topology::unlink(Binding& binding) {
   std::vector<Binding*>& incoming =
       binding.queue != nullptr ? binding.queue->incoming : binding.exchange->incoming();
-  const auto removed = std::erase(incoming, &binding);
-  WARREN_INVARIANT(B5, removed == 1);
+  const std::size_t at = binding.incoming_position;
+  WARREN_INVARIANT(B5, at < incoming.size() && incoming[at] == &binding);
+  incoming[at] = incoming.back();
+  incoming[at]->incoming_position = at;
+  incoming.pop_back();
 }
 
 std::vector<storage::ExchangeDefinition> predeclared_exchanges(const std::string& vhost) {

@@ -166,6 +166,9 @@ void Connection::flush() {
     }
   }
   session_.on_flushed();
+  // Input that stood still because too much was waiting to be written.
+  const bool may_read = !waiting_read_ && !throttled_ && !lingering_;
+  if (may_read && session_.wants_input()) input_ready();
   if (session_.closed() && out.empty() && !lingering_) begin_linger();
 }
 
@@ -206,6 +209,7 @@ void Connection::on_tick(Instant now) {
     if (now >= linger_until_) close_socket();
     return;
   }
+  if (throttled_ || !session_.wants_input()) session_.on_input_held();
   session_.on_tick(now);
   // A peer that does not read its last words is not waited for.
   if (session_.closed() && !session_.output().empty()) {

@@ -13,32 +13,33 @@ namespace warren::net {
 
 class Mailbox {
  public:
-  // True: it was empty, the owner must be woken.
-  bool put(std::vector<broker::ShardMessage> batch) {
+  struct Batch {
+    ShardIndex from = 0;
+    std::vector<broker::ShardMessage> messages;
+  };
+
+  // True: it was empty, the owner must be woken. Batches of one sender keep their order.
+  bool put(ShardIndex from, std::vector<broker::ShardMessage> messages) {
     const std::lock_guard lock(mutex_);
-    const bool was_empty = messages_.empty();
-    if (was_empty) {
-      messages_ = std::move(batch);
-    } else {
-      for (broker::ShardMessage& message : batch) messages_.push_back(std::move(message));
-    }
+    const bool was_empty = batches_.empty();
+    batches_.push_back({from, std::move(messages)});
     full_.store(true, std::memory_order_release);
     return was_empty;
   }
 
-  std::vector<broker::ShardMessage> take() {
+  std::vector<Batch> take() {
     if (!full_.load(std::memory_order_acquire)) return {};
     const std::lock_guard lock(mutex_);
     full_.store(false, std::memory_order_relaxed);
-    std::vector<broker::ShardMessage> all;
-    all.swap(messages_);
+    std::vector<Batch> all;
+    all.swap(batches_);
     return all;
   }
 
  private:
   std::mutex mutex_;
   std::atomic<bool> full_{false};
-  std::vector<broker::ShardMessage> messages_;  // guarded by mutex_
+  std::vector<Batch> batches_;  // guarded by mutex_
 };
 
 }  // namespace warren::net

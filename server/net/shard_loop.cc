@@ -80,8 +80,9 @@ void ShardLoop::run() {
 // One turn of everything that does not wait. Returns when to come again.
 Instant ShardLoop::turn() {
   broker::BrokerShard& broker = *parts_.broker;
-  std::vector<broker::ShardMessage> batch = mailbox_.take();
-  if (!batch.empty()) broker.receive(std::move(batch));
+  for (Mailbox::Batch& batch : mailbox_.take()) {
+    broker.receive(batch.from, std::move(batch.messages));
+  }
   Instant next = broker.run_turn(parts_.clock->now());
 
   std::vector<std::shared_ptr<Connection>> list;
@@ -89,10 +90,14 @@ Instant ShardLoop::turn() {
   for (const auto& connection : list) connection->flush();
   list.clear();
   list.swap(to_feed_);
+  const bool fed = !list.empty();
   for (const auto& connection : list) connection->feed();
   resume_throttled();
 
-  if (broker.has_work() || !to_flush_.empty() || !to_feed_.empty()) return Instant::min();
+  // What was written and fed may have said things to the store and to other shards: another turn
+  // hands them over.
+  const bool more = fed || broker.has_work() || broker.has_output();
+  if (more || !to_flush_.empty() || !to_feed_.empty()) return Instant::min();
   if (!throttled_.empty()) next = std::min(next, parts_.clock->now() + kThrottleInterval);
   return next;
 }

@@ -14,9 +14,9 @@ class ThreadLink final : public broker::ShardLink {
  public:
   explicit ThreadLink(std::vector<ShardLoop*> loops) : loops_(std::move(loops)) {}
 
-  void send(ShardIndex, ShardIndex to, std::vector<broker::ShardMessage> batch) override {
+  void send(ShardIndex from, ShardIndex to, std::vector<broker::ShardMessage> batch) override {
     ShardLoop& loop = *loops_[to];
-    if (loop.mailbox().put(std::move(batch))) loop.wake();
+    if (loop.mailbox().put(from, std::move(batch))) loop.wake();
   }
 
  private:

@@ -21,8 +21,8 @@ struct MethodHandler {
   }
 };
 
-Channel::Channel(ConnectionSession& session, std::uint16_t number)
-    : session_(session), number_(number) {}
+Channel::Channel(ConnectionSession& session, std::uint16_t number, std::uint64_t confirm_offset)
+    : session_(session), number_(number), confirm_offset_(confirm_offset) {}
 
 Channel::~Channel() {
   release(true);
@@ -142,6 +142,7 @@ void Channel::release(bool tell_broker) {
 }
 
 Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
+  if (reply.no_queue) reply.error = broker::no_queue(pending.queue, session_.vhost_name());
   if (reply.error) {
     if (pending.what == Waiting::consume) {
       if (ConsumerRecord* const consumer = session_.find_consumer(pending.consumer)) {
@@ -206,7 +207,7 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
     send(amqp::BasicGetEmpty{});
     return;
   }
-  const UnackedDelivery delivery{reply.queue, reply.seq, 0, pending.home, false};
+  const UnackedDelivery delivery{reply.queue, reply.seq, 0, pending.home};
   const broker::MessageView message(*reply.block);
   amqp::BasicGetOk ok;
   ok.delivery_tag = track(delivery, pending.no_ack);

@@ -64,12 +64,14 @@ struct PendingRequest {
   broker::ConsumerNumber consumer = 0;  // consume
   ShardIndex home = 0;                  // get
   std::string name;                     // consume, cancel: the tag; queue.declare: the queue
+  std::string queue;                    // of a request that a queue's home answers: for its 404
 };
 
 // Runs on: the connection's shard. Owned by: ConnectionSession.
 class Channel {
  public:
-  Channel(ConnectionSession& session, std::uint16_t number);
+  // `confirm_offset`: no channel of this number had a publish above it.
+  Channel(ConnectionSession& session, std::uint16_t number, std::uint64_t confirm_offset);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -86,10 +88,14 @@ class Channel {
   // ---- from the broker ----
   Outcome on_reply(PendingRequest& pending, broker::Reply& reply);
   void on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery);
-  void on_confirmed(std::uint64_t publish_seq) { confirms_.confirm(publish_seq); }
+  // An answer to an earlier channel of the same number is nobody's.
+  void on_confirmed(std::uint64_t publish_seq) {
+    if (publish_seq > confirm_offset_) confirms_.confirm(publish_seq - confirm_offset_);
+  }
+  std::uint64_t confirm_end() const { return confirm_offset_ + confirms_.next_seq() - 1; }
   void on_consumer_cancelled(ConsumerRecord& consumer);
-  void on_ask(ConsumerRecord& consumer);
-  void on_grant_return(ConsumerRecord& consumer, std::uint32_t count);
+  void on_ask(ConsumerRecord& consumer, const broker::Ask& ask);
+  void on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back);
   void flush_confirms();
 
   // Sends channel.close and lets go of everything.
@@ -164,7 +170,7 @@ class Channel {
   // Publishing
   ContentAssembler content_;
   bool confirming_ = false;
-  bool confirms_marked_ = false;
+  const std::uint64_t confirm_offset_;  // the broker's publish numbers begin above it
   ConfirmTracker confirms_;
   // The last route, while the topology stands and the exchange does not look at headers.
   struct Route {
@@ -179,6 +185,7 @@ class Channel {
   UnackedWindow unacked_;
   std::uint16_t prefetch_ = 0;      // for consumers that start from now on
   std::uint16_t shared_limit_ = 0;  // over all consumers of the channel; 0: none
+  std::uint32_t limit_epoch_ = 0;   // counts how often the shared limit came or went
   std::uint64_t shared_unacked_ = 0;
   std::uint64_t shared_granted_ = 0;  // let through and not delivered yet
   std::deque<broker::ConsumerNumber> asks_;

@@ -31,24 +31,30 @@ void Channel::set_shared_limit(std::uint16_t limit) {
   shared_limit_ = limit;
   const bool has = limit != 0;
   if (had != has) {
+    // Grants and asks of the time before are void.
+    ++limit_epoch_;
+    asks_.clear();
+    shared_granted_ = 0;
     for (const auto& consumer : consumers_) {
-      broker().send(consumer->home,
-                    broker::ShareLimit{consumer->queue, key(), consumer->number, has});
+      consumer->granted = 0;
+      broker().send(consumer->home, broker::ShareLimit{consumer->queue, key(), consumer->number,
+                                                       has, limit_epoch_});
     }
-    if (!has) asks_.clear();
   }
   serve_asks();
 }
 
-void Channel::on_ask(ConsumerRecord& consumer) {
+void Channel::on_ask(ConsumerRecord& consumer, const broker::Ask& ask) {
+  if (shared_limit_ == 0 || ask.limit_epoch != limit_epoch_) return;
   asks_.push_back(consumer.number);
   serve_asks();
 }
 
-void Channel::on_grant_return(ConsumerRecord& consumer, std::uint32_t count) {
-  WARREN_ASSERT(consumer.granted >= count && shared_granted_ >= count);
-  consumer.granted -= count;
-  shared_granted_ -= count;
+void Channel::on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back) {
+  if (back.limit_epoch != limit_epoch_) return;
+  WARREN_ASSERT(consumer.granted >= back.count && shared_granted_ >= back.count);
+  consumer.granted -= back.count;
+  shared_granted_ -= back.count;
   serve_asks();
 }
 
@@ -65,7 +71,8 @@ void Channel::serve_asks() {
     const auto count = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 1, kGrantMax));
     consumer->granted += count;
     shared_granted_ += count;
-    broker().send(consumer->home, broker::Grant{consumer->queue, key(), consumer->number, count});
+    broker().send(consumer->home,
+                  broker::Grant{consumer->queue, key(), consumer->number, count, limit_epoch_});
   }
 }
 
@@ -82,6 +89,7 @@ void Channel::forget_consumer(ConsumerRecord& consumer) {
   std::erase_if(consumers_, [&consumer](const std::unique_ptr<ConsumerRecord>& one) {
     return one.get() == &consumer;
   });
+  serve_asks();  // the room it had is the others'
 }
 
 Outcome Channel::handle(const amqp::BasicConsume& method) {
@@ -125,6 +133,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
 
   PendingRequest pending;
   pending.what = Waiting::consume;
+  pending.queue = *name;
   pending.nowait = method.nowait;
   pending.name = consumer->tag;
   pending.consumer = consumer->number;
@@ -136,6 +145,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   request.no_ack = method.no_ack;
   request.exclusive = method.exclusive;
   request.shared_limit = shared_limit_ != 0;
+  request.limit_epoch = limit_epoch_;
   request.prefetch = prefetch_;
   request.priority = priority;
   const ShardIndex home = handle->home;
@@ -177,9 +187,9 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home,
-                                false};
-  if (consumer.granted > 0) {
+  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home};
+  if (delivery.granted && delivery.limit_epoch == limit_epoch_) {
+    WARREN_ASSERT(consumer.granted > 0 && shared_granted_ > 0);
     --consumer.granted;
     --shared_granted_;
   }
@@ -212,6 +222,7 @@ Outcome Channel::handle(const amqp::BasicGet& method) {
   used_shards_ |= std::uint64_t{1} << handle->home;
   PendingRequest pending;
   pending.what = Waiting::get;
+  pending.queue = *name;
   pending.no_ack = method.no_ack;
   pending.home = handle->home;
   const broker::QueueId id = handle->id;

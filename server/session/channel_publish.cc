@@ -108,8 +108,8 @@ Outcome Channel::publish() {
 
   broker::Published published;
   if (confirming_) {
-    const storage::CommitToken token =
-        broker::BrokerShard::confirm_token(session_.connection_id(), number_, confirms_.next_seq());
+    const storage::CommitToken token = broker::BrokerShard::confirm_token(
+        session_.connection_id(), number_, confirm_offset_ + confirms_.next_seq());
     published = broker().publish(route_.queues, block, content_.persistent(), &token);
   } else {
     published = broker().publish(route_.queues, block, content_.persistent(), nullptr);

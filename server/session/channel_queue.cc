@@ -44,9 +44,10 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
     broker::QueueHandle* handle = nullptr;
     if (Outcome error = find_queue(*name, handle)) return error;
     pending.name = *name;
+    pending.queue = *name;
     const broker::QueueId id = handle->id;
     session_.request(number_, std::move(pending), handle->home, [&](broker::ReplyTo to) {
-      return broker::CountRequest{to, id, nullptr, session_.vhost_name(), *name};
+      return broker::CountRequest{to, id, nullptr};
     });
     return {};
   }
@@ -77,10 +78,23 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
   }
   if (definition.exclusive) session_.mark_owner();
   pending.name = definition.name;
+  broker::DeclareQueue declare{{}, std::move(definition), session_.connection_id(), server_named};
+  // A queue that is there and the same is asked for its counts directly: behind what this channel
+  // published to it, and not around by the control shard (compatibility: rule 41).
+  const broker::QueueHandle* const known = vhost().find_queue(declare.definition.name);
+  if (known != nullptr && broker::same_queue(declare, *known)) {
+    const broker::QueueId id = known->id;
+    session_.request(number_, std::move(pending), known->home, [&](broker::ReplyTo to) {
+      declare.reply_to = to;
+      return broker::CountRequest{to, id,
+                                  std::make_shared<broker::DeclareQueue>(std::move(declare))};
+    });
+    return {};
+  }
   session_.request(number_, std::move(pending), broker::BrokerShard::kControlShard,
                    [&](broker::ReplyTo to) {
-                     return broker::DeclareQueue{to, std::move(definition),
-                                                 session_.connection_id(), server_named};
+                     declare.reply_to = to;
+                     return std::move(declare);
                    });
   return {};
 }
@@ -120,6 +134,7 @@ Outcome Channel::handle(const amqp::QueuePurge& method) {
   if (Outcome error = find_queue(*name, handle)) return error;
   PendingRequest pending;
   pending.what = Waiting::queue_purge;
+  pending.queue = *name;
   pending.nowait = method.nowait;
   const broker::QueueId id = handle->id;
   session_.request(number_, std::move(pending), handle->home, [id](broker::ReplyTo to) {

@@ -157,7 +157,7 @@ Outcome ConnectionSession::open_channel(std::uint16_t number) {
         fmt::format("number of channels opened ({}) has reached the negotiated channel_max ({})",
                     number, channel_max_));
   }
-  channels_.emplace(number, std::make_unique<Channel>(*this, number));
+  channels_.emplace(number, std::make_unique<Channel>(*this, number, confirm_offset_));
   send(number, amqp::ChannelOpenOk{});
   return {};
 }
@@ -241,6 +241,7 @@ void ConnectionSession::force_close(amqp::ReplyCode code, std::string_view expla
   if (state_ == State::closing || state_ == State::closed) return;
   if (state_ != State::open) return become_closed();
   close_with(amqp::connection_error(code, explanation));
+  parts_.host->input_ready();  // it may have stood still: close-ok must be heard
 }
 
 void ConnectionSession::become_closed() {
@@ -276,7 +277,10 @@ Channel* ConnectionSession::find_channel(std::uint16_t number) {
 
 void ConnectionSession::erase_channel(std::uint16_t number) {
   last_channel_ = nullptr;
-  channels_.erase(number);
+  const auto at = channels_.find(number);
+  if (at == channels_.end()) return;
+  confirm_offset_ = std::max(confirm_offset_, at->second->confirm_end());
+  channels_.erase(at);
 }
 
 void ConnectionSession::add_consumer(ConsumerRecord& consumer) {
@@ -371,18 +375,18 @@ void ConnectionSession::on_consumer_cancelled(broker::ConsumerNumber number) {
   if (channel != nullptr) channel->on_consumer_cancelled(*consumer);
 }
 
-void ConnectionSession::on_ask(broker::ConsumerNumber number) {
-  ConsumerRecord* const consumer = find_consumer(number);
+void ConnectionSession::on_ask(const broker::Ask& ask) {
+  ConsumerRecord* const consumer = find_consumer(ask.consumer);
   if (consumer == nullptr) return;
   Channel* const channel = find_channel(consumer->channel);
-  if (channel != nullptr) channel->on_ask(*consumer);
+  if (channel != nullptr) channel->on_ask(*consumer, ask);
 }
 
-void ConnectionSession::on_grant_return(broker::ConsumerNumber number, std::uint32_t count) {
-  ConsumerRecord* const consumer = find_consumer(number);
+void ConnectionSession::on_grant_return(const broker::GrantReturn& back) {
+  ConsumerRecord* const consumer = find_consumer(back.consumer);
   if (consumer == nullptr) return;
   Channel* const channel = find_channel(consumer->channel);
-  if (channel != nullptr) channel->on_grant_return(*consumer, count);
+  if (channel != nullptr) channel->on_grant_return(*consumer, back);
 }
 
 void ConnectionSession::mark_turn() {
@@ -399,6 +403,8 @@ void ConnectionSession::mark_confirms(std::uint16_t channel) {
 
 void ConnectionSession::on_turn_end() {
   turn_marked_ = false;
+  // Nothing is said behind close or close-ok (compatibility: rule 11).
+  if (state_ != State::open) confirm_channels_.clear();
   for (const std::uint16_t number : confirm_channels_) {
     Channel* const channel = find_channel(number);
     if (channel != nullptr && !channel->closing()) channel->flush_confirms();
@@ -455,7 +461,7 @@ void ConnectionSession::on_tick(Instant now) {
   sent_ = false;
   if (heartbeat_s_ == 0) return;
   const Duration interval = std::chrono::seconds(heartbeat_s_);
-  if (now - last_received_ > 2 * interval && !pending_) {
+  if (now - last_received_ > 2 * interval) {
     WLOG(info, "heartbeat missed, connection dropped conn={} peer={} user='{}' heartbeat_s={}",
          id_.value, parts_.peer, user_, heartbeat_s_);
     become_closed();

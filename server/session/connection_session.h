@@ -48,7 +48,9 @@ class ConnectionSession final : public broker::SessionSink {
   // Takes as many whole frames as it can; returns the bytes consumed. What is left is offered
   // again, with more behind it, or after SessionHost::input_ready().
   std::size_t on_bytes(Bytes in);
-  bool wants_input() const { return state_ != State::closed && !pending_; }
+  bool wants_input() const {
+    return state_ != State::closed && !pending_ && out_.size() < kOutputHighBytes;
+  }
   // Call about once a second: heartbeats and time-outs.
   void on_tick(Instant now);
   OutBuffer& output() { return out_; }
@@ -60,6 +62,8 @@ class ConnectionSession final : public broker::SessionSink {
   void force_close(amqp::ReplyCode code, std::string_view explanation);
   // The socket may be closed when the output is empty.
   bool closed() const { return state_ == State::closed; }
+  // The peer is not read for reasons of ours: its silence means nothing.
+  void on_input_held() { received_ = true; }
   // Publishes: is not read while the broker is overloaded.
   bool publishes() const { return publishes_; }
 
@@ -69,8 +73,8 @@ class ConnectionSession final : public broker::SessionSink {
   void on_delivery(const broker::Delivery& delivery) override;
   void on_confirmed(std::uint16_t channel, std::uint64_t publish_seq) override;
   void on_consumer_cancelled(broker::ConsumerNumber consumer) override;
-  void on_ask(broker::ConsumerNumber consumer) override;
-  void on_grant_return(broker::ConsumerNumber consumer, std::uint32_t count) override;
+  void on_ask(const broker::Ask& ask) override;
+  void on_grant_return(const broker::GrantReturn& back) override;
   void on_turn_end() override;
 
   // ---- for its channels ----
@@ -171,6 +175,8 @@ class ConnectionSession final : public broker::SessionSink {
 
   boost::unordered_flat_map<std::uint16_t, std::unique_ptr<Channel>> channels_;
   Channel* last_channel_ = nullptr;
+  // The highest publish number of any channel that is gone: confirms that come late find nobody.
+  std::uint64_t confirm_offset_ = 0;
   boost::unordered_flat_map<broker::ConsumerNumber, ConsumerRecord*> consumers_;
   broker::ConsumerNumber next_consumer_ = 1;
   std::vector<broker::ConsumerNumber> owing_;

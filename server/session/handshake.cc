@@ -40,8 +40,7 @@ void ConnectionSession::send_start() {
   amqp::FieldTable capabilities;
   for (const char* const name :
        {"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
-        "connection.blocked", "consumer_priorities", "authentication_failure_close",
-        "per_consumer_qos", "direct_reply_to"}) {
+        "consumer_priorities", "authentication_failure_close", "per_consumer_qos"}) {
     capabilities.set(name, true);
   }
   amqp::FieldTable properties;

@@ -31,6 +31,8 @@ inline constexpr std::uint64_t kBodyTrustedBytes = 128_KiB;
 inline constexpr std::size_t kBodyReferenceBytes = 16_KiB;
 // Output below this returns the consumers' credit: the socket keeps up.
 inline constexpr std::size_t kOutputLowBytes = 64_KiB;
+// Above this a peer that does not read is not read either (P6).
+inline constexpr std::size_t kOutputHighBytes = 4_MiB;
 // How long a peer may take to answer our connection.close.
 inline constexpr Duration kCloseTimeout = std::chrono::seconds(10);
 

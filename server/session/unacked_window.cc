@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/session/unacked_window.h"
 
+#include <algorithm>
+
 namespace warren::session {
+namespace {
+
+// Settled entries behind an old unsettled one are swept out when they are the greater part of more
+// than this.
+constexpr std::size_t kSweepMin = 64;
+
+}  // namespace
 
 std::uint64_t UnackedWindow::add(const UnackedDelivery& delivery) {
-  window_.push_back(delivery);
+  window_.push_back({next_tag_, false, delivery});
   ++outstanding_;
-  return base_ + window_.size() - 1;
-}
-
-std::uint64_t UnackedWindow::skip() {
-  if (window_.empty()) return base_++;
-  UnackedDelivery settled;
-  settled.settled = true;
-  window_.push_back(settled);
-  return base_ + window_.size() - 1;
+  return next_tag_++;
 }
 
 bool UnackedWindow::settle(std::uint64_t tag, bool multiple, std::vector<UnackedDelivery>& out) {
@@ -22,32 +23,40 @@ bool UnackedWindow::settle(std::uint64_t tag, bool multiple, std::vector<Unacked
     take_all(out);
     return true;
   }
-  if (tag < base_ || tag - base_ >= window_.size()) return false;
-  const std::size_t index = tag - base_;
-  if (window_[index].settled) return false;
-  for (std::size_t i = multiple ? 0 : index; i <= index; ++i) {
-    if (window_[i].settled) continue;
-    window_[i].settled = true;
+  const auto at =
+      std::lower_bound(window_.begin(), window_.end(), tag,
+                       [](const Entry& entry, std::uint64_t t) { return entry.tag < t; });
+  if (at == window_.end() || at->tag != tag || at->settled) return false;
+  if (multiple) {
+    take_front_to(static_cast<std::size_t>(at - window_.begin()), out);
+  } else {
+    at->settled = true;
     --outstanding_;
-    out.push_back(window_[i]);
+    out.push_back(at->delivery);
   }
-  trim();
+  tidy();
   return true;
 }
 
 void UnackedWindow::take_all(std::vector<UnackedDelivery>& out) {
-  for (const UnackedDelivery& delivery : window_) {
-    if (!delivery.settled) out.push_back(delivery);
-  }
-  base_ += window_.size();
-  window_.clear();
-  outstanding_ = 0;
+  if (!window_.empty()) take_front_to(window_.size() - 1, out);
 }
 
-void UnackedWindow::trim() {
-  while (!window_.empty() && window_.front().settled) {
+// Settles and drops everything up to the index.
+void UnackedWindow::take_front_to(std::size_t index, std::vector<UnackedDelivery>& out) {
+  for (std::size_t i = 0; i <= index; ++i) {
+    if (!window_.front().settled) {
+      out.push_back(window_.front().delivery);
+      --outstanding_;
+    }
     window_.pop_front();
-    ++base_;
+  }
+}
+
+void UnackedWindow::tidy() {
+  while (!window_.empty() && window_.front().settled) window_.pop_front();
+  if (window_.size() > kSweepMin && outstanding_ < window_.size() / 2) {
+    std::erase_if(window_, [](const Entry& entry) { return entry.settled; });
   }
 }
 

@@ -16,16 +16,16 @@ struct UnackedDelivery {
   Seq seq = 0;
   broker::ConsumerNumber consumer = 0;  // 0: basic.get
   ShardIndex home = 0;
-  bool settled = false;  // settled, or never to be acknowledged
 };
 
-// Runs on: the channel's shard. Owned by: Channel. Bound: prefetch, when the client sets one.
+// Runs on: the channel's shard. Owned by: Channel. Bound: twice what is outstanding, which the
+// client's prefetch bounds.
 class UnackedWindow {
  public:
   // Returns the delivery's tag.
   std::uint64_t add(const UnackedDelivery& delivery);
   // A delivery that needs no acknowledgement: it takes a tag and nothing else.
-  std::uint64_t skip();
+  std::uint64_t skip() { return next_tag_++; }
 
   // Moves what the tag settles to `out`, oldest first. False: the tag is not outstanding. Tag 0
   // with multiple settles everything; with multiple, the tag itself must be outstanding
@@ -34,12 +34,20 @@ class UnackedWindow {
   // Everything outstanding, oldest first.
   void take_all(std::vector<UnackedDelivery>& out);
   std::size_t outstanding() const { return outstanding_; }
+  // Entries held, settled ones among them.
+  std::size_t held() const { return window_.size(); }
 
  private:
-  void trim();
+  struct Entry {
+    std::uint64_t tag = 0;
+    bool settled = false;
+    UnackedDelivery delivery;
+  };
+  void take_front_to(std::size_t index, std::vector<UnackedDelivery>& out);
+  void tidy();
 
-  std::deque<UnackedDelivery> window_;
-  std::uint64_t base_ = 1;  // tag of window_.front()
+  std::deque<Entry> window_;  // ascending tags; the first is not settled
+  std::uint64_t next_tag_ = 1;
   std::size_t outstanding_ = 0;
 };
 

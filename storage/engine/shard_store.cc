@@ -87,7 +87,7 @@ bool ShardStoreImpl::anything_gathered() const {
 bool ShardStoreImpl::must_hand_over(Instant now) const {
   // A part of a fan-out never waits: the other shards' commits wait for it.
   if (!fanouts_.empty()) return true;
-  if (in_flight_ > 0) return false;
+  if (held_ || in_flight_ > 0) return false;
   const bool waited_for = gathering_.tokens_waiting > 0 || !tokens_.empty() ||
                           definitions_changed_ || gathering_.mark_wanted;
   return waited_for || gathering_.open_bytes > kOpenBytesMax ||
@@ -105,7 +105,7 @@ Instant ShardStoreImpl::end_turn(Instant now) {
   }
   // What the callbacks above settled comes back in the next turn, which is to be now.
   if (!gathering_.ready.empty()) return now;
-  if (!anything_gathered() || in_flight_ > 0) return Instant::max();
+  if (!anything_gathered() || held_ || in_flight_ > 0) return Instant::max();
   return *oldest_ + idle_commit_delay_;
 }
 

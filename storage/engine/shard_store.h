@@ -33,6 +33,8 @@ class ShardStoreImpl final : public ShardStore,
   void change_definitions(std::vector<DefinitionChange> changes, const CommitToken* token) override;
   void barrier(const CommitToken& token) override;
   void join_fanout(std::uint64_t fanout, unsigned shard_count) override;
+  void hold(bool held) override { held_ = held; }
+  bool hand_over_under_way() const override { return in_flight_ > 0; }
   Instant end_turn(Instant now) override;
   std::uint64_t uncommitted_bytes() const override { return gathering_.uncommitted_bytes; }
 
@@ -67,6 +69,7 @@ class ShardStoreImpl final : public ShardStore,
   KvBatch spill_changes_;            // drops
   std::vector<CommitToken> tokens_;  // of definitions and barriers
   std::vector<FanoutPart> fanouts_;
+  bool held_ = false;
   bool definitions_changed_ = false;
   std::optional<Instant> oldest_;  // since when something is gathered
   std::size_t in_flight_ = 0;      // hand-overs that are not durable yet

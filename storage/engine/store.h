@@ -65,6 +65,10 @@ class ShardStore {
   // appended its part, and the commit waits until all `shard_count` parts are in (S4). `fanout` is
   // unique in the process.
   virtual void join_fanout(std::uint64_t fanout, unsigned shard_count) = 0;
+  // While held nothing is handed over, whoever waits, but for what join_fanout() asks for.
+  virtual void hold(bool held) = 0;
+  // A commit of this shard is being written.
+  virtual bool hand_over_under_way() const = 0;
 
   // At the end of every loop turn: hands over what must not wait. Returns when to call again at the
   // latest, or Instant::max() when there is nothing to do.

@@ -132,9 +132,10 @@ bool SimBroker::run_shard(ShardIndex index, bool partial) {
     function();
     worked = true;
   }
-  for (auto& inbox : shard.inboxes) {
+  for (ShardIndex from = 0; from < options_.shards; ++from) {
+    auto& inbox = shard.inboxes[from];
     for (std::size_t n = draw_part(inbox.size(), partial); n > 0; --n) {
-      shard.broker->receive(std::move(inbox.front()));
+      shard.broker->receive(from, std::move(inbox.front()));
       inbox.pop_front();
       worked = true;
     }
@@ -144,6 +145,7 @@ bool SimBroker::run_shard(ShardIndex index, bool partial) {
     if (client->shard() != index) continue;
     if (client->move_bytes(draw_part(client->unsent_bytes(), partial))) worked = true;
   }
+  if (after_turn) after_turn();
   return worked || next <= clock_.now();
 }
 

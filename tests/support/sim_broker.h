@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -53,6 +54,9 @@ class SimBroker {
   // One thing of all that could happen next, drawn from the seed: a commit, a read, or a turn of a
   // shard that gets a part of what waits for it. False: nothing came of it.
   bool step();
+  // Called after each turn of a shard: whoever watches the clients sees them in order. It may
+  // disconnect some.
+  std::function<void()> after_turn;
   // One commit of the store, if there is one to do.
   bool commit();
   // One read of the store, if there is one to do.

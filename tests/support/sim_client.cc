@@ -90,7 +90,8 @@ void SimClient::publish(std::uint16_t channel, const PublishOptions& options) {
   std::string raw;
   amqp::encode_properties(raw, properties);
   amqp::append_header_frame(to_session_, channel, amqp::kClassBasic, options.body.size(), raw);
-  amqp::append_body_frames(to_session_, channel, options.body, 0);
+  amqp::append_body_frames(to_session_, channel, options.body,
+                           broker_.options().session_limits.frame_max);
 }
 
 Received SimClient::take() {

@@ -10,12 +10,12 @@ void DirectExchange::route(const RouteInput& input, RouteOutput& output) const {
 }
 
 void DirectExchange::index(const Binding& binding) {
-  by_key_[binding.definition.routing_key].push_back(&binding);
+  append_indexed(by_key_[binding.definition.routing_key], binding);
 }
 
 void DirectExchange::unindex(const Binding& binding) {
   const auto at = by_key_.find(binding.definition.routing_key);
-  std::erase(at->second, &binding);
+  remove_indexed(at->second, binding);
   if (at->second.empty()) by_key_.erase(at);
 }
 

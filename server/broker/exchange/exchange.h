@@ -25,7 +25,21 @@ struct Binding {
   Exchange* source = nullptr;
   QueueHandle* queue = nullptr;
   Exchange* exchange = nullptr;
+  // Where it stands in its type's index and in its destination's list: removal costs no search.
+  mutable std::size_t index_position = 0;
+  std::size_t incoming_position = 0;
 };
+
+// Lists of bindings that know their own position; the order in a list means nothing.
+inline void append_indexed(std::vector<const Binding*>& list, const Binding& binding) {
+  binding.index_position = list.size();
+  list.push_back(&binding);
+}
+inline void remove_indexed(std::vector<const Binding*>& list, const Binding& binding) {
+  list[binding.index_position] = list.back();
+  list[binding.index_position]->index_position = binding.index_position;
+  list.pop_back();
+}
 
 struct RouteInput {
   Bytes routing_key;

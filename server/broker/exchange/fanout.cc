@@ -8,11 +8,11 @@ void FanoutExchange::route(const RouteInput&, RouteOutput& output) const {
 }
 
 void FanoutExchange::index(const Binding& binding) {
-  all_.push_back(&binding);
+  append_indexed(all_, binding);
 }
 
 void FanoutExchange::unindex(const Binding& binding) {
-  std::erase(all_, &binding);
+  remove_indexed(all_, binding);
 }
 
 }  // namespace warren::broker

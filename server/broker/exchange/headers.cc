@@ -60,12 +60,17 @@ void HeadersExchange::index(const Binding& binding) {
     if (!with_x && entry.name.starts_with("x-")) continue;
     matcher.wanted.append(entry.name, entry.value);
   }
+  binding.index_position = matchers_.size();
   matchers_.push_back(std::move(matcher));
 }
 
 void HeadersExchange::unindex(const Binding& binding) {
-  std::erase_if(matchers_,
-                [&binding](const Matcher& matcher) { return matcher.binding == &binding; });
+  const std::size_t at = binding.index_position;
+  if (at + 1 != matchers_.size()) {
+    matchers_[at] = std::move(matchers_.back());
+    matchers_[at].binding->index_position = at;
+  }
+  matchers_.pop_back();
 }
 
 }  // namespace warren::broker

@@ -3,6 +3,8 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/exchange/exchange.h"
+
 namespace warren::broker {
 namespace {
 
@@ -30,7 +32,7 @@ void TopicTrie::add(std::string_view pattern, const Binding* binding) {
     }
     node = next.get();
   }
-  node->here.push_back(binding);
+  append_indexed(node->here, *binding);
 }
 
 void TopicTrie::remove(std::string_view pattern, const Binding* binding) {
@@ -41,7 +43,7 @@ void TopicTrie::remove(std::string_view pattern, const Binding* binding) {
 bool TopicTrie::remove_below(Node& node, const Words& words, std::size_t at,
                              const Binding* binding) {
   if (at == words.size()) {
-    std::erase(node.here, binding);
+    remove_indexed(node.here, *binding);
     return node.unused();
   }
   const std::string_view word = words[at];

@@ -13,7 +13,8 @@ Queue::Queue(QueueHost& host, storage::QueueDefinition definition, std::uint64_t
     : host_(host), definition_(std::move(definition)), ready_(window_bytes) {
   if (recovered != nullptr) {
     next_seq_ = recovered->next;
-    recovered_mark_ = recovered->delivered_mark;
+    // The mark is set ahead of what is delivered; what comes from now on is new all the same.
+    recovered_mark_ = std::min(recovered->delivered_mark, recovered->next - 1);
     log_ = &host_.open_log(*recovered);
     ready_.start_on_disk(recovered->head, recovered->next, recovered->live_count,
                          recovered->live_bytes);
@@ -100,12 +101,6 @@ void Queue::cancel_all_consumers() {
     host_.reply(std::move(reply));
   }
   purges_.clear();
-}
-
-std::vector<ConnectionId> Queue::holders() const {
-  std::vector<ConnectionId> all;
-  for (const auto& consumer : consumers_) all.push_back(consumer->channel.connection);
-  return all;
 }
 
 // The message is gone for good.

@@ -15,6 +15,7 @@
 
 #include <boost/container_hash/hash.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "storage/engine/queue_log.h"
 
@@ -39,6 +40,8 @@ class QueueHost {
   virtual void reply(Reply reply) = 0;
   // The reply leaves when everything said to the store so far is durable.
   virtual void reply_when_durable(Reply reply) = 0;
+  // A read failed: schedule() after a while.
+  virtual void retry_later(Queue& queue) = 0;
   virtual void cancel_consumer(const Consumer& consumer) = 0;
   // An auto-delete queue lost its last consumer, by cancel (answered with `reply`) or otherwise.
   virtual void remove_unused(Queue& queue, Reply reply) = 0;
@@ -95,7 +98,9 @@ class Queue {
   void count(const ReplyTo& reply_to) const;
   // The queue was deleted: consumers are told.
   void cancel_all_consumers();
-  std::vector<ConnectionId> holders() const;
+  // Connections that consumed or got here and are not gone.
+  const boost::unordered_flat_set<std::uint64_t>& holders() const { return holders_; }
+  void add_holder(ConnectionId connection) { holders_.insert(connection.value); }
 
  private:
   friend class QueueTestPeer;
@@ -124,6 +129,7 @@ class Queue {
   void drop_consumer(Consumer& consumer);
   void collect_consumers();
   void check_unused(Reply reply);
+  void fail_waiting(const std::string& why);
   void do_purge(const PurgeRequest& request);
   std::uint32_t clamped_ready_count() const;
 
@@ -139,6 +145,7 @@ class Queue {
   // By connection and number; not the cancelled ones, not those that stand for gets.
   boost::unordered_flat_map<std::pair<std::uint64_t, ConsumerNumber>, Consumer*> by_number_;
   bool had_consumer_ = false;
+  boost::unordered_flat_set<std::uint64_t> holders_;
   ConsumerRing ring_;
   std::deque<GetRequest> gets_;
   std::vector<PurgeRequest> purges_;  // waiting for the read that is under way

@@ -35,6 +35,7 @@ void Queue::consume(const ConsumeRequest& request) {
   consumer->no_ack = request.no_ack;
   consumer->exclusive = request.exclusive;
   consumer->shared_limit = request.shared_limit;
+  consumer->limit_epoch = request.limit_epoch;
   consumer->prefetch = request.prefetch;
   consumer->priority = request.priority;
   ring_.put(*consumer);
@@ -82,7 +83,8 @@ void Queue::get(const GetRequest& request) {
 
 void Queue::grant(const Grant& grant) {
   Consumer* const consumer = find_consumer(grant.channel, grant.consumer);
-  if (consumer == nullptr) return;  // cancelled meanwhile: the session took its room back
+  // Cancelled meanwhile, or of a limit that is no more: the session took its room back.
+  if (consumer == nullptr || grant.limit_epoch != consumer->limit_epoch) return;
   consumer->asked = false;
   consumer->granted += grant.count;
   grants_out_ += grant.count;
@@ -94,7 +96,10 @@ void Queue::share_limit(const ShareLimit& change) {
   Consumer* const consumer = find_consumer(change.channel, change.consumer);
   if (consumer == nullptr) return;
   consumer->shared_limit = change.shared;
+  consumer->limit_epoch = change.limit_epoch;
   consumer->asked = false;
+  grants_out_ -= consumer->granted;
+  consumer->granted = 0;
   ring_.put(*consumer);
   host_.schedule(*this);
 }
@@ -192,7 +197,8 @@ void Queue::answer_get(const GetRequest& request) {
 void Queue::deliver_front(Consumer& consumer) {
   WARREN_INVARIANT(B3, consumer.has_room());
   ReadyMessage message = ready_.take_front();
-  if (consumer.granted > 0) {
+  const bool granted = consumer.granted > 0;
+  if (granted) {
     --consumer.granted;
     --grants_out_;
   }
@@ -203,6 +209,8 @@ void Queue::deliver_front(Consumer& consumer) {
   delivery.queue = definition_.log;
   delivery.seq = message.seq;
   delivery.redelivered = message.redelivered;
+  delivery.granted = granted;
+  delivery.limit_epoch = consumer.limit_epoch;
   if (consumer.no_ack) {
     forget(message);
     delivery.block = std::move(message.block);
@@ -227,10 +235,11 @@ void Queue::read_ahead() {
 void Queue::on_read(Result<storage::ReadResult> result) {
   reading_ = false;
   if (!result.ok()) {
-    // The disk did not answer: this queue stands still, the others go on. A consumer or a get tries
-    // again.
-    WLOG(error, "queue cannot be read vhost='{}' queue='{}' error='{}'", definition_.vhost,
-         definition_.name, result.error().text);
+    // The disk did not answer: this queue stands still, the others go on.
+    WLOG(error, "queue cannot be read vhost='{}' queue='{}' error='{}'",
+         printable(definition_.vhost), printable(definition_.name), result.error().text);
+    fail_waiting(result.error().text);
+    host_.retry_later(*this);
     return;
   }
   std::vector<ReadyMessage> messages;
@@ -256,6 +265,22 @@ void Queue::on_read(Result<storage::ReadResult> result) {
   purges.swap(purges_);
   for (const PurgeRequest& request : purges) do_purge(request);
   host_.schedule(*this);
+}
+
+// Whoever waits for an answer gets one; consumers wait for the next read.
+void Queue::fail_waiting(const std::string& why) {
+  const auto fail = [&](const ReplyTo& to) {
+    Reply reply;
+    reply.to = to;
+    reply.error = amqp::connection_error(amqp::ReplyCode::internal_error,
+                                         fmt::format("queue '{}' in vhost '{}' cannot be read: {}",
+                                                     definition_.name, definition_.vhost, why));
+    host_.reply(std::move(reply));
+  };
+  for (const GetRequest& request : gets_) fail(request.reply_to);
+  for (const PurgeRequest& request : purges_) fail(request.reply_to);
+  gets_.clear();
+  purges_.clear();
 }
 
 }  // namespace warren::broker

@@ -6,7 +6,7 @@
 namespace warren::broker {
 
 void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm) {
-  const Seq seq = next_seq_++;
+  const Seq seq = next_seq_;
   ReadyMessage message{seq, block, Kept::memory, false};
   if (persistent && durable()) {
     message.kept = Kept::durable;
@@ -23,6 +23,7 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
       host_.add_transient_bytes(static_cast<std::int64_t>(block->size()));
     }
   }
+  ++next_seq_;  // not before: a log that is opened here begins with this message
   ready_.push(std::move(message));
   if (!ring_.empty() || !gets_.empty()) host_.schedule(*this);
 }

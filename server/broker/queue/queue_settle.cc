@@ -43,6 +43,11 @@ void Queue::holder_gone(ChannelKey holder) {
     return consumer.channel.connection == holder.connection &&
            (holder.channel == 0 || consumer.channel.channel == holder.channel);
   };
+  fprintf(stderr, "HG %s conn %lx ch %d\n", definition_.name.c_str(), holder.connection.value,
+          holder.channel);
+  for (auto& c : consumers_)
+    fprintf(stderr, "   consumer conn %lx ch %d n %d unacked %u cancelled %d\n",
+            c->channel.connection.value, c->channel.channel, c->number, c->unacked, c->cancelled);
   bool lost_consumer = false;
   bool holds = false;
   for (const auto& consumer : consumers_) {
@@ -71,6 +76,7 @@ void Queue::holder_gone(ChannelKey holder) {
            (holder.channel == 0 || request.channel.channel == holder.channel);
   });
   collect_consumers();
+  if (holder.channel == 0) holders_.erase(holder.connection.value);
   if (lost_consumer) check_unused(Reply{});
 }
 

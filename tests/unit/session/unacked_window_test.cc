@@ -11,7 +11,7 @@ namespace warren::session {
 namespace {
 
 UnackedDelivery delivery(Seq seq) {
-  return {broker::QueueId(1), seq, 1, 0, false};
+  return {broker::QueueId(1), seq, 1, 0};
 }
 
 // "ok 1 2": what was settled; "unknown": the tag was not outstanding.
@@ -60,6 +60,20 @@ TEST(UnackedWindow, UnknownTags) {
   EXPECT_EQ(settle(window, 2, false), "unknown");
   EXPECT_EQ(settle(window, 1, false), "ok 1");
   EXPECT_EQ(settle(window, 1, false), "unknown");
+}
+
+// One delivery that is held for long must not make the window keep all that came after it.
+TEST(UnackedWindow, MemoryFollowsWhatIsOutstanding) {
+  UnackedWindow window;
+  window.add(delivery(1));
+  for (Seq seq = 2; seq <= 100'000; ++seq) {
+    const std::uint64_t tag = window.add(delivery(seq));
+    window.skip();
+    EXPECT_EQ(settle(window, tag, false), fmt::format("ok {}", seq));
+    ASSERT_LE(window.held(), 200U);
+  }
+  EXPECT_EQ(settle(window, 1, false), "ok 1");
+  EXPECT_EQ(window.held(), 0U);
 }
 
 }  // namespace
