@@ -43,11 +43,6 @@ void Queue::holder_gone(ChannelKey holder) {
     return consumer.channel.connection == holder.connection &&
            (holder.channel == 0 || consumer.channel.channel == holder.channel);
   };
-  fprintf(stderr, "HG %s conn %lx ch %d\n", definition_.name.c_str(), holder.connection.value,
-          holder.channel);
-  for (auto& c : consumers_)
-    fprintf(stderr, "   consumer conn %lx ch %d n %d unacked %u cancelled %d\n",
-            c->channel.connection.value, c->channel.channel, c->number, c->unacked, c->cancelled);
   bool lost_consumer = false;
   bool holds = false;
   for (const auto& consumer : consumers_) {
