@@ -41,6 +41,10 @@ std::string SimLedger::describe(SimMessageId id, const Copy& copy) const {
       copy.holder != 0 ? fmt::format(", held by {}", copy.holder) : "", message.publisher);
 }
 
+void SimLedger::note(const char* what, SimMessageId id, const Copy& copy) const {
+  if (id == traced_) fmt::print(stderr, "{}: {}\n", what, describe(id, copy));
+}
+
 bool SimLedger::durable(const Message& message, const Copy& copy) const {
   return message.persistent && queues_[copy.queue].durable;
 }
@@ -61,6 +65,7 @@ void SimLedger::bury(SimMessageId id, Copy& copy, bool tolerated) {
   copy.with_all = false;
   copy.purged = false;
   copy.tolerated = tolerated;
+  note("gone", id, copy);
   if (tolerated) tolerated_.emplace_back(id, copy.queue);
   queues_[copy.queue].copies.erase(id);
 }
@@ -99,13 +104,17 @@ void SimLedger::taken(SimMessageId id) {
     const bool sure = queue.existence == Existence::present && binding == Existence::present;
     copy.life = sure ? Life::owed : Life::possible;
     queue.copies.insert(id);
+    note("taken", id, copy);
   }
 }
 
 void SimLedger::confirmed(SimMessageId id) {
   Message& message = messages_.at(id);
   if (!message.taken) fail(fmt::format("message {} was confirmed before it was sent", id));
-  for (Copy& copy : message.copies) copy.safe = copy.safe || durable(message, copy);
+  for (Copy& copy : message.copies) {
+    copy.safe = copy.safe || durable(message, copy);
+    note("confirmed", id, copy);
+  }
 }
 
 void SimLedger::returned(SimMessageId id) {
@@ -139,6 +148,7 @@ void SimLedger::delivered(SimMessageId id, SimQueueIndex queue, std::uint32_t ho
     return fail(fmt::format("message {} was delivered from '{}', where it was never sent", id,
                             queues_[queue].name));
   }
+  note(fmt::format("delivered to {}{}", holder, redelivered ? ", again" : "").c_str(), id, *copy);
   if (copy->life == Life::gone && copy->tolerated) {
     copy->seen = true;
     return;
@@ -165,13 +175,16 @@ void SimLedger::settled(SimMessageId id, SimQueueIndex queue) {
   Copy* const copy = find(id, queue);
   if (copy == nullptr || copy->life == Life::gone) return;  // of a queue that is gone
   ++stats_.settled;
+  note("settled", id, *copy);
   copy->life = Life::settled;
   copy->holder = 0;
 }
 
 void SimLedger::given_back(SimMessageId id, SimQueueIndex queue) {
   Copy* const copy = find(id, queue);
-  if (copy != nullptr) copy->holder = 0;
+  if (copy == nullptr) return;
+  note("given back", id, *copy);
+  copy->holder = 0;
 }
 
 // ---- topology ----

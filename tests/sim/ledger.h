@@ -101,6 +101,9 @@ class SimLedger {
   // After a drain: nothing is owed any more.
   void drained(SimQueueIndex index);
 
+  // What happens to this message is printed: for whoever replays a seed.
+  void trace(SimMessageId id) { traced_ = id; }
+
   // ---- the verdict ----
   void fail(std::string text);
   bool ok() const { return failure_.empty(); }
@@ -133,6 +136,7 @@ class SimLedger {
   };
 
   Copy* find(SimMessageId id, SimQueueIndex queue);
+  void note(const char* what, SimMessageId id, const Copy& copy) const;
   std::string describe(SimMessageId id, const Copy& copy) const;
   bool durable(const Message& message, const Copy& copy) const;
   void bury(SimMessageId id, Copy& copy, bool tolerated);
@@ -147,6 +151,7 @@ class SimLedger {
   SimMessageId next_id_ = 1;
   std::vector<std::pair<SimMessageId, SimQueueIndex>> tolerated_;
   std::string failure_;
+  SimMessageId traced_ = 0;
   Stats stats_;
 };
 

@@ -21,6 +21,7 @@ struct Arguments {
   std::uint64_t first = 1;
   std::uint64_t last = 100;
   unsigned steps = Simulation::kStepsDefault;
+  std::uint64_t trace = 0;
 };
 
 bool parse(int argc, char** argv, Arguments& out) {
@@ -38,6 +39,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       if (*end != '\0' || out.last < out.first) return false;
     } else if (name == "--steps" && *end == '\0') {
       out.steps = static_cast<unsigned>(number);
+    } else if (name == "--trace" && *end == '\0') {
+      out.trace = number;
     } else {
       return false;
     }
@@ -58,7 +61,7 @@ extern "C" void on_abort(int) {
 int main(int argc, char** argv) {
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
-    std::fprintf(stderr, "usage: sim_main [--seed N | --seeds FROM-TO] [--steps N]\n");
+    std::fprintf(stderr, "usage: sim_main [--seed N | --seeds FROM-TO] [--steps N] [--trace MESSAGE]\n");
     return 2;
   }
   std::signal(SIGABRT, on_abort);
@@ -73,6 +76,7 @@ int main(int argc, char** argv) {
                   "FAILED, replay: sim_main --seed %llu --steps %u\n",
                   static_cast<unsigned long long>(seed), arguments.steps);
     Simulation simulation(seed);
+    simulation.trace(arguments.trace);
     const std::string failure = simulation.run(arguments.steps);
     const SimLedger::Stats& stats = simulation.stats();
     all.published += stats.published;

@@ -63,6 +63,7 @@ Simulation::Simulation(std::uint64_t seed)
     ledger_.add_queue(fmt::format("durable.{}", i), true);
   }
   ledger_.add_queue("passing", false);
+  broker_.after_turn = [this] { note(); };
 }
 
 std::string Simulation::run(unsigned steps) {
@@ -124,7 +125,6 @@ void Simulation::settle() {
   for (int round = 0; round < 2; ++round) {
     for (const auto& actor : actors_) actor->resume_reading();
     broker_.settle();
-    note();
   }
 }
 

@@ -22,6 +22,7 @@ class Simulation {
 
   // Empty: all promises were kept. Otherwise the first that was broken.
   std::string run(unsigned steps);
+  void trace(SimMessageId id) { ledger_.trace(id); }
   const SimLedger::Stats& stats() const { return ledger_.stats(); }
 
  private:
