@@ -15,7 +15,7 @@ struct BrokerLimits {
   std::uint64_t transient_bytes_per_shard = 256_MiB;
   // Bytes published and not committed, or on the way to another shard, above which publishers are
   // not read.
-  std::uint64_t backlog_bytes = 64_MiB;
+  std::uint64_t backlog_bytes = 16_MiB;
 };
 
 }  // namespace warren::broker

@@ -13,12 +13,15 @@
 #include <unistd.h>
 
 #include "storage/base/log.h"
+#include "storage/base/units.h"
 #include "storage/kv/log_scan.h"
 
 namespace warren::storage {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kEditsPerSyncBytesMax = 64_KiB;
 
 Error os_error(std::string_view doing, const std::string& path, int error) {
   return Error{Errc::io_error,
@@ -55,8 +58,11 @@ Status repair_manifest_tail(const std::string& database) {
   if (!fs::exists(path, error)) return {};
   WARREN_TRY(const std::string manifest, read_file(path));
   const LogScan scan = scan_log(manifest);
-  // Good records behind the damage were synced after it: then it is not the tail that is torn.
-  if (scan.end != LogScan::End::torn || scan.records_behind > 0) return {};
+  if (scan.end != LogScan::End::torn) return {};
+  // Of several edits under one sync, a later one may have reached the disk without an earlier one.
+  // Further behind, good records say that this was synced and is not a tail.
+  if (scan.records_behind > 0 && manifest.size() - scan.damage_at > kEditsPerSyncBytesMax)
+    return {};
   WLOG(warn, "manifest ends in a record that was never synced, cut file={} bytes={} of={}", path,
        scan.good_bytes, manifest.size());
   return cut_file(path, scan.good_bytes);

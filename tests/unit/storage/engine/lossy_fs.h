@@ -39,8 +39,8 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
   // Called before each sync takes effect, with the file system locked.
   void before_sync(std::function<void()> hook) { before_sync_ = std::move(hook); }
 
-  // Fills the empty directory `target` with what a power loss now might leave. `zeros`: a lost tail
-  // may also read as zeros, as with delayed allocation.
+  // Fills the empty directory `target` with what a power loss now might leave. `zeros`: what
+  // was not synced may also be there in part, as any of its sectors, the others reading as zeros.
   void write_image(std::mt19937_64& random, const std::string& target, bool zeros) {
     const std::lock_guard lock(mutex_);
     std::map<std::string, NodePtr> names = durable_names_;
@@ -129,13 +129,23 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
     durable_names_ = names_;
     pending_.clear();
   }
+  // From `from` on, whole sectors may never have been written. They read as zeros.
+  static void lose_sectors(std::string& content, std::uint64_t from,
+                           const std::function<bool()>& lost) {
+    constexpr std::uint64_t kSector = 512;
+    for (std::uint64_t at = (from + kSector - 1) / kSector * kSector; at < content.size();
+         at += kSector) {
+      if (lost())
+        content.replace(at, kSector, std::string(std::min(kSector, content.size() - at), '\0'));
+    }
+  }
   static void write_file(std::mt19937_64& random, const Node& node, const std::string& to,
                          bool zeros) {
     std::ifstream in(node.shadow, std::ios::binary);
     std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
     if (content.size() > node.synced) {
       const std::uint64_t good = node.synced + random() % (content.size() - node.synced + 1);
-      switch (random() % 4) {
+      switch (random() % (zeros ? 5 : 3)) {
         case 0:
           content.resize(node.synced);
           break;
@@ -143,15 +153,12 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
           content.resize(good);
           break;
         case 2:
-          if (zeros) {
-            // A sector is written or it is not.
-            const std::uint64_t sector = std::max(node.synced, (good + 511) / 512 * 512);
-            std::fill(content.begin() + static_cast<std::ptrdiff_t>(
-                                            std::min<std::uint64_t>(sector, content.size())),
-                      content.end(), '\0');
-          }
           break;
         case 3:
+          lose_sectors(content, good, [] { return true; });
+          break;
+        case 4:
+          lose_sectors(content, node.synced, [&random] { return random() % 3 == 0; });
           break;
       }
     }

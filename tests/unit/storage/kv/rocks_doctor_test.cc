@@ -185,6 +185,18 @@ TEST_F(RocksDoctor, TornManifestTailIsCut) {
   EXPECT_GT(torn_ones, 10);
 }
 
+// Of two edits under one sync the first may be missing while the second is there.
+TEST_F(RocksDoctor, HoleInTheUnsyncedTailOfTheManifestIsCut) {
+  const std::string path = copy();
+  const std::string manifest = find(path, "MANIFEST-", "");
+  const std::string good = read_file(manifest);
+  const std::string hole((good.size() + 511) / 512 * 512 + 512 - good.size(), '\0');
+  write_file(manifest, good + hole + good.substr(0, 200));
+  const auto kv = open(path);
+  ASSERT_NE(kv, nullptr) << error_.text;
+  EXPECT_EQ(count(*kv), kRecords);
+}
+
 // Damage in the middle of the manifest is not touched, let alone cut.
 TEST_F(RocksDoctor, DamagedManifestIsLeftAlone) {
   const std::string path = copy();
