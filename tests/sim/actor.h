@@ -49,6 +49,9 @@ class SimActor {
   void act();
   // After each step of the broker; first the one for all actors, then the other.
   void note_taken();
+  // The broker closed a channel: what it held may have gone to another client in the same turn, so
+  // this is noted before the others'.
+  bool lost_channel() const { return client_->has_received_any<amqp::ChannelClose>(); }
   void note_received();
 
   bool gone() const { return client_ == nullptr; }

@@ -117,6 +117,9 @@ void Simulation::note() {
   };
   drop_gone();
   for (const auto& actor : actors_) actor->note_taken();
+  for (const auto& actor : actors_) {
+    if (actor->lost_channel()) actor->note_received();
+  }
   for (const auto& actor : actors_) actor->note_received();
   drop_gone();
 }

@@ -66,6 +66,14 @@ class SimClient final : public session::SessionHost {
   // ---- what came back, oldest first ----
   bool has_received() const { return !received_.empty(); }
   std::size_t received_count() const { return received_.size(); }
+  // Is a Method among what came back?
+  template <class Method>
+  bool has_received_any() const {
+    for (const Received& one : received_) {
+      if (std::holds_alternative<Method>(one.method)) return true;
+    }
+    return false;
+  }
   Received take();
   // The next one, which must be a Method on this channel.
   template <class Method>
