@@ -286,7 +286,7 @@ void SimLedger::lose_some(SimQueueIndex index) {
   if (!queue.losing) return;
   queue.losing = false;
   each_copy(index, [&](SimMessageId, Message&, Copy& copy) {
-    if (copy.holder != 0 || copy.life != Life::owed) return;
+    if (copy.holder != 0 || copy.life == Life::settled) return;
     copy.life = Life::possible;
     copy.with_all = false;
   });
