@@ -202,6 +202,8 @@ void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& deli
   send(deliver);
   session_.send_content(number_, delivery.block);
   session_.owe_credit(consumer, delivery.block->size());
+  // It obeyed the limit but takes nothing of it: the room is free again.
+  if (consumer.no_ack && !asks_.empty()) serve_asks();
 }
 
 // The delivery's tag (P4).

@@ -53,5 +53,39 @@ TEST(FoundBySim, AConfirmForAnEarlierChannelOfTheSameNumber) {
   client.expect_nothing();
 }
 
+// Seed 1126: a consumer without acks used up the channel's limit, and the others waited for ever.
+// It obeys the limit and takes nothing of it (rule 50).
+TEST(FoundBySim, ANoAckConsumerObeysTheSharedLimitAndTakesNothingOfIt) {
+  SimOptions options;
+  options.shards = 2;
+  SimBroker broker(options);
+  SimClient& owner = broker.connect(1);
+  declare(owner, "a");
+  declare(owner, "b");
+  SimClient& client = broker.connect(0);
+  client.call(1, BasicQos{.prefetch_count = 1, .global = true});
+  client.expect<BasicQosOk>(1);
+  client.call(1, BasicConsume{.queue = "a", .consumer_tag = "free", .no_ack = true});
+  client.expect<BasicConsumeOk>(1);
+  client.call(1, BasicConsume{.queue = "b", .consumer_tag = "held"});
+  client.expect<BasicConsumeOk>(1);
+  for (int i = 0; i < 3; ++i) {
+    owner.publish(1, {.exchange = {}, .routing_key = "a", .body = "a"});
+    owner.publish(1, {.exchange = {}, .routing_key = "b", .body = "b"});
+  }
+  broker.settle();
+  int a = 0;
+  int b = 0;
+  while (client.has_received()) {
+    const Received next = client.expect<BasicDeliver>(1);
+    (next.body == "a" ? a : b) += 1;
+    if (next.body != "b") continue;
+    EXPECT_FALSE(client.has_received()) << "the limit is 1";
+    client.call(1, BasicAck{.delivery_tag = SimClient::as<BasicDeliver>(next).delivery_tag});
+  }
+  EXPECT_EQ(a, 3);
+  EXPECT_EQ(b, 3);
+}
+
 }  // namespace
 }  // namespace warren::test
