@@ -51,7 +51,7 @@ class SimActor {
   void note_taken();
   // The broker closed a channel: what it held may have gone to another client in the same turn, so
   // this is noted before the others'.
-  bool lost_channel() const { return client_->has_received_any<amqp::ChannelClose>(); }
+  void note_lost_channels();
   void note_received();
 
   bool gone() const { return client_ == nullptr; }
@@ -94,6 +94,7 @@ class SimActor {
   struct Channel {
     enum class State : std::uint8_t { closed, open, closing } state = State::closed;
     bool close_taken = false;
+    bool lost = false;  // channel.close came; what came before is still to be heard
     bool confirms = false;
     std::uint64_t publisher = 0;
     std::uint64_t next_publish = 1;

@@ -99,6 +99,14 @@ void SimActor::vanish() {
   stage_.broker.disconnect(*client);
 }
 
+void SimActor::note_lost_channels() {
+  for (std::uint16_t number = 1; number <= kChannels; ++number) {
+    if (!client_->has_received_close(number)) continue;
+    channels_[number].lost = true;
+    release(channels_[number]);
+  }
+}
+
 void SimActor::note_received() {
   while (client_ != nullptr && client_->has_received() && stage_.ledger.ok()) {
     on_received(client_->take());
@@ -240,6 +248,7 @@ void SimActor::on_message(std::uint16_t number, const Received& received,
   }
   const SimMessageId id = message_of(received);
   if (id == 0) return;
+  if (channel.lost && !no_ack) return ledger.glimpsed(id, queue);
   ledger.delivered(id, queue, no_ack ? 0 : number_, redelivered);
   if (!redelivered) check_order(id, queue);
   if (no_ack) return;

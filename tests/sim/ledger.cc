@@ -171,6 +171,14 @@ void SimLedger::delivered(SimMessageId id, SimQueueIndex queue, std::uint32_t ho
   if (holder == 0) settled(id, queue);
 }
 
+void SimLedger::glimpsed(SimMessageId id, SimQueueIndex queue) {
+  Copy* const copy = find(id, queue);
+  if (copy == nullptr || copy->life == Life::never) {
+    return fail(fmt::format("message {} came from '{}', where it is not", id, queues_[queue].name));
+  }
+  copy->seen = true;
+}
+
 void SimLedger::settled(SimMessageId id, SimQueueIndex queue) {
   Copy* const copy = find(id, queue);
   if (copy == nullptr || copy->life == Life::gone) return;  // of a queue that is gone

@@ -65,6 +65,9 @@ class SimLedger {
 
   // ---- consuming; `holder` 0: nobody holds it, it needs no ack ----
   void delivered(SimMessageId id, SimQueueIndex queue, std::uint32_t holder, bool redelivered);
+  // Delivered to a channel that the broker closed in the same turn: it goes back, and may have gone
+  // on to somebody else already.
+  void glimpsed(SimMessageId id, SimQueueIndex queue);
   void settled(SimMessageId id, SimQueueIndex queue);
   void given_back(SimMessageId id, SimQueueIndex queue);
 

@@ -117,9 +117,7 @@ void Simulation::note() {
   };
   drop_gone();
   for (const auto& actor : actors_) actor->note_taken();
-  for (const auto& actor : actors_) {
-    if (actor->lost_channel()) actor->note_received();
-  }
+  for (const auto& actor : actors_) actor->note_lost_channels();
   for (const auto& actor : actors_) actor->note_received();
   drop_gone();
 }

@@ -66,11 +66,12 @@ class SimClient final : public session::SessionHost {
   // ---- what came back, oldest first ----
   bool has_received() const { return !received_.empty(); }
   std::size_t received_count() const { return received_.size(); }
-  // Is a Method among what came back?
-  template <class Method>
-  bool has_received_any() const {
+  // Is a channel.close of this channel among what came back?
+  bool has_received_close(std::uint16_t channel) const {
     for (const Received& one : received_) {
-      if (std::holds_alternative<Method>(one.method)) return true;
+      if (one.channel == channel && std::holds_alternative<amqp::ChannelClose>(one.method)) {
+        return true;
+      }
     }
     return false;
   }
