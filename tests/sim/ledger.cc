@@ -372,8 +372,9 @@ void SimLedger::stopped() {
 void SimLedger::resolve(SimQueueIndex index, bool exists) {
   Queue& queue = queues_[index];
   WARREN_ASSERT(queue.changes == 0 && queue.binds == 0);
-  const bool open = queue.unresolved || queue.existence == Existence::declaring ||
-                    queue.existence == Existence::deleting;
+  // With one answer of several the others cannot matter any more.
+  const bool open =
+      queue.existence == Existence::declaring || queue.existence == Existence::deleting;
   queue.unresolved = false;
   if (!open && exists != (queue.existence == Existence::present)) {
     return fail(fmt::format("queue '{}' is {} (R9)", queue.name,
