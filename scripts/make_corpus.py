@@ -172,12 +172,52 @@ SASL = {
     "amqplain_boolean": LOGIN + entry(b"PASSWORD", b"t", b"\x01"),
 }
 
+
+
+def publish(exchange, key, body, properties=b"\x10\x00\x02"):
+    return (frame(1, 1, method(60, 40, b"\0\0" + shortstr(exchange) + shortstr(key) + b"\0"))
+            + frame(2, 1, content_header(len(body), properties)) + frame(3, 1, body))
+
+
+DECLARE = frame(1, 1, method(50, 10, b"\0\0" + shortstr(b"mine") + b"\x02" + longstr(b"")))
+CONSUME = frame(1, 1, method(60, 20, b"\0\0" + shortstr(b"mine") + shortstr(b"c") + b"\0"
+                             + longstr(b"")))
+BIND = frame(1, 1, method(50, 20, b"\0\0" + shortstr(b"mine") + shortstr(b"amq.topic")
+                          + shortstr(b"a.#") + b"\0" + longstr(b"")))
+CLOSE = frame(1, 0, method(10, 50, b"\0\xC8" + shortstr(b"bye") + b"\0\0\0\0"))
+START_OK = frame(1, 0, method(10, 11, longstr(b"") + shortstr(b"PLAIN")
+                              + longstr(b"\0guest\0guest") + shortstr(b"en_US")))
+TUNE_OK = frame(1, 0, method(10, 31, struct.pack(">HIH", 2047, 131072, 60)))
+OPEN = frame(1, 0, method(10, 40, shortstr(b"/") + b"\0\0"))
+# The first octet chooses: 1 two shards, 2 from the protocol header on.
+SESSION = {
+    "handshake": b"\x02" + PROTOCOL_HEADER + START_OK + TUNE_OK + OPEN
+                 + frame(1, 1, method(20, 10, b"\0")) + CLOSE,
+    "publish_consume_ack": b"\x00" + frame(1, 1, method(85, 10, b"\0")) + DECLARE + CONSUME
+                           + publish(b"", b"mine", b"one") + publish(b"", b"mine", b"two")
+                           + frame(1, 1, method(60, 80, struct.pack(">QB", 2, 1))) + CLOSE,
+    "topic_two_shards": b"\x01" + DECLARE + BIND + publish(b"amq.topic", b"a.b.c", b"x" * 300)
+                        + publish(b"", b"q", b"near") + CONSUME
+                        + frame(1, 1, method(60, 120, struct.pack(">QB", 1, 2)))
+                        + frame(1, 1, method(60, 110, b"\x01")),
+    "get_reject_qos": b"\x01" + frame(1, 1, method(60, 10, struct.pack(">IHB", 0, 1, 1)))
+                      + publish(b"", b"q", b"m")
+                      + frame(1, 1, method(60, 70, b"\0\0" + shortstr(b"q") + b"\0"))
+                      + frame(1, 1, method(60, 90, struct.pack(">QB", 1, 1)))
+                      + frame(1, 1, method(50, 30, b"\0\0" + shortstr(b"q") + b"\0"))
+                      + frame(1, 1, method(50, 40, b"\0\0" + shortstr(b"q") + b"\0")),
+    "channel_error": b"\x00" + frame(1, 1, method(60, 80, struct.pack(">QB", 99, 0)))
+                     + frame(1, 1, method(20, 41)) + frame(1, 1, method(20, 10, b"\0")) + DECLARE,
+    "http": b"\x02GET / HTTP/1.1\r\n",
+}
+
 CORPORA = {
     "frame_reader": FRAMES,
     "method": METHODS,
     "field_table": FIELD_TABLES,
     "properties": PROPERTIES,
     "sasl": SASL,
+    "session": SESSION,
 }
 
 
