@@ -45,5 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   WARREN_ASSERT(bystander.has_received());
   broker.disconnect(client);
   broker.settle();
+  // What it left on the disk can be started from.
+  broker.stop();
+  broker.start();
   return 0;
 }
