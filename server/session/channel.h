@@ -144,6 +144,7 @@ class Channel {
   std::optional<std::string> queue_name(Bytes given) const;
   // The queue, unless it is missing (404) or another connection's (405).
   Outcome find_queue(const std::string& name, broker::QueueHandle*& handle);
+  Outcome find_readable_queue(Bytes given, broker::QueueHandle*& handle);
   Outcome change_binding(bool add, storage::BindingDefinition definition, Waiting waiting,
                          bool nowait);
 

@@ -93,13 +93,8 @@ void Channel::forget_consumer(ConsumerRecord& consumer) {
 }
 
 Outcome Channel::handle(const amqp::BasicConsume& method) {
-  const auto name = queue_name(method.queue);
-  if (!name) {
-    return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
-  }
-  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
   broker::QueueHandle* handle = nullptr;
-  if (Outcome error = find_queue(*name, handle)) return error;
+  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   if (!method.consumer_tag.empty() && find_consumer(method.consumer_tag) != nullptr) {
     return amqp::connection_error(
         amqp::ReplyCode::not_allowed,
@@ -112,11 +107,11 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
     if (value != nullptr) {
       const auto number = amqp::as_integer(*value);
       if (!number) {
-        return amqp::channel_error(
-            amqp::ReplyCode::precondition_failed,
-            fmt::format("invalid arg 'x-priority' for queue '{}' in vhost "
-                        "'{}': unacceptable type {}",
-                        *name, session_.vhost_name(), amqp::type_name(value->type())));
+        return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                                   fmt::format("invalid arg 'x-priority' for queue '{}' in vhost "
+                                               "'{}': unacceptable type {}",
+                                               handle->definition.name, session_.vhost_name(),
+                                               amqp::type_name(value->type())));
       }
       priority = static_cast<std::int32_t>(std::clamp<std::int64_t>(*number, INT32_MIN, INT32_MAX));
     }
@@ -133,7 +128,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
 
   PendingRequest pending;
   pending.what = Waiting::consume;
-  pending.queue = *name;
+  pending.queue = handle->definition.name;
   pending.nowait = method.nowait;
   pending.name = consumer->tag;
   pending.consumer = consumer->number;
@@ -214,17 +209,12 @@ std::uint64_t Channel::track(const UnackedDelivery& delivery, bool no_ack) {
 }
 
 Outcome Channel::handle(const amqp::BasicGet& method) {
-  const auto name = queue_name(method.queue);
-  if (!name) {
-    return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
-  }
-  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
   broker::QueueHandle* handle = nullptr;
-  if (Outcome error = find_queue(*name, handle)) return error;
+  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   used_shards_ |= std::uint64_t{1} << handle->home;
   PendingRequest pending;
   pending.what = Waiting::get;
-  pending.queue = *name;
+  pending.queue = handle->definition.name;
   pending.no_ack = method.no_ack;
   pending.home = handle->home;
   const broker::QueueId id = handle->id;

@@ -15,6 +15,18 @@ amqp::AmqpError default_exchange_refused() {
                              "operation not permitted on the default exchange");
 }
 
+// From exchange.bind and exchange.unbind, which have the same fields.
+template <class Method>
+storage::BindingDefinition exchange_binding(const Method& method) {
+  storage::BindingDefinition definition;
+  definition.source = method.source.value;
+  definition.destination_kind = storage::BindingDestination::exchange;
+  definition.destination = method.destination.value;
+  definition.routing_key = method.routing_key.value;
+  definition.arguments = method.arguments.value;
+  return definition;
+}
+
 }  // namespace
 
 Outcome Channel::handle(const amqp::ExchangeDeclare& method) {
@@ -96,23 +108,11 @@ Outcome Channel::change_binding(bool add, storage::BindingDefinition definition,
 }
 
 Outcome Channel::handle(const amqp::ExchangeBind& method) {
-  storage::BindingDefinition definition;
-  definition.source = method.source.value;
-  definition.destination_kind = storage::BindingDestination::exchange;
-  definition.destination = method.destination.value;
-  definition.routing_key = method.routing_key.value;
-  definition.arguments = method.arguments.value;
-  return change_binding(true, std::move(definition), Waiting::exchange_bind, method.nowait);
+  return change_binding(true, exchange_binding(method), Waiting::exchange_bind, method.nowait);
 }
 
 Outcome Channel::handle(const amqp::ExchangeUnbind& method) {
-  storage::BindingDefinition definition;
-  definition.source = method.source.value;
-  definition.destination_kind = storage::BindingDestination::exchange;
-  definition.destination = method.destination.value;
-  definition.routing_key = method.routing_key.value;
-  definition.arguments = method.arguments.value;
-  return change_binding(false, std::move(definition), Waiting::exchange_unbind, method.nowait);
+  return change_binding(false, exchange_binding(method), Waiting::exchange_unbind, method.nowait);
 }
 
 }  // namespace warren::session

@@ -17,6 +17,20 @@ amqp::AmqpError no_last_queue() {
   return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
 }
 
+// From queue.bind and queue.unbind. Both names empty: the key is the queue's name (compatibility:
+// rule 18).
+template <class Method>
+storage::BindingDefinition queue_binding(const Method& method, const std::string& queue) {
+  storage::BindingDefinition definition;
+  definition.source = method.exchange.value;
+  definition.destination_kind = storage::BindingDestination::queue;
+  definition.destination = queue;
+  const bool both_empty = method.queue.empty() && method.routing_key.empty();
+  definition.routing_key = both_empty ? queue : std::string(method.routing_key.value);
+  definition.arguments = method.arguments.value;
+  return definition;
+}
+
 }  // namespace
 
 std::optional<std::string> Channel::queue_name(Bytes given) const {
@@ -99,42 +113,32 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
   return {};
 }
 
+// For consume, get and purge: the queue that is read, named or the last declared one.
+Outcome Channel::find_readable_queue(Bytes given, broker::QueueHandle*& handle) {
+  const auto name = queue_name(given);
+  if (!name) return no_last_queue();
+  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
+  return find_queue(*name, handle);
+}
+
 Outcome Channel::handle(const amqp::QueueBind& method) {
   const auto name = queue_name(method.queue);
   if (!name) return no_last_queue();
-  storage::BindingDefinition definition;
-  definition.source = method.exchange.value;
-  definition.destination_kind = storage::BindingDestination::queue;
-  definition.destination = *name;
-  // Both names empty: the key is the queue's name (compatibility: rule 18).
-  const bool both_empty = method.queue.empty() && method.routing_key.empty();
-  definition.routing_key = both_empty ? *name : std::string(method.routing_key.value);
-  definition.arguments = method.arguments.value;
-  return change_binding(true, std::move(definition), Waiting::queue_bind, method.nowait);
+  return change_binding(true, queue_binding(method, *name), Waiting::queue_bind, method.nowait);
 }
 
 Outcome Channel::handle(const amqp::QueueUnbind& method) {
   const auto name = queue_name(method.queue);
   if (!name) return no_last_queue();
-  storage::BindingDefinition definition;
-  definition.source = method.exchange.value;
-  definition.destination_kind = storage::BindingDestination::queue;
-  definition.destination = *name;
-  const bool both_empty = method.queue.empty() && method.routing_key.empty();
-  definition.routing_key = both_empty ? *name : std::string(method.routing_key.value);
-  definition.arguments = method.arguments.value;
-  return change_binding(false, std::move(definition), Waiting::queue_unbind, false);
+  return change_binding(false, queue_binding(method, *name), Waiting::queue_unbind, false);
 }
 
 Outcome Channel::handle(const amqp::QueuePurge& method) {
-  const auto name = queue_name(method.queue);
-  if (!name) return no_last_queue();
-  if (Outcome refused = check_permission(auth::Operation::read, *name)) return refused;
   broker::QueueHandle* handle = nullptr;
-  if (Outcome error = find_queue(*name, handle)) return error;
+  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   PendingRequest pending;
   pending.what = Waiting::queue_purge;
-  pending.queue = *name;
+  pending.queue = handle->definition.name;
   pending.nowait = method.nowait;
   const broker::QueueId id = handle->id;
   session_.request(number_, std::move(pending), handle->home, [id](broker::ReplyTo to) {
