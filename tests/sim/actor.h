@@ -163,7 +163,6 @@ class SimActor {
   // The channel lets go of everything; what waits for an answer gets none.
   void release(Channel& channel);
   void abandon_wait(Channel& channel);
-  void end();
 
   SimStage& stage_;
   const std::uint32_t number_;

@@ -61,7 +61,8 @@ extern "C" void on_abort(int) {
 int main(int argc, char** argv) {
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
-    std::fprintf(stderr, "usage: sim_main [--seed N | --seeds FROM-TO] [--steps N] [--trace MESSAGE]\n");
+    std::fprintf(stderr,
+                 "usage: sim_main [--seed N | --seeds FROM-TO] [--steps N] [--trace MESSAGE]\n");
     return 2;
   }
   std::signal(SIGABRT, on_abort);

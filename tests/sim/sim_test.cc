@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A hundred seeds for every test run; sim_main runs as many as there is time for.
+// Three hundred seeds for every test run; sim_main runs as many as there is time for.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 namespace warren::test {
 namespace {
 
-constexpr std::uint64_t kBlocks = 10;
+constexpr std::uint64_t kBlocks = 30;
 constexpr std::uint64_t kSeedsPerBlock = 10;
 
 class SimTest : public ::testing::TestWithParam<std::uint64_t> {};
