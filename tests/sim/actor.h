@@ -114,7 +114,7 @@ class SimActor {
     int binding = -1;
     std::uint16_t limit = 0;
     std::string tag;
-    std::vector<SimMessageId> purged;
+    SimLedger::Purge purge;
   };
   enum class Taken : std::uint8_t { publish, settle, give_back, close_channel, close_connection };
   struct Op {

@@ -191,7 +191,7 @@ void SimActor::on_answer(Channel& channel, const Received& received) {
       ledger.delete_done(channel.queue);
       break;
     case Wait::purge:
-      ledger.purge_done(channel.queue, channel.purged);
+      ledger.purge_done(channel.queue, channel.purge);
       break;
     case Wait::cancel:
       channel.consumers.erase(channel.tag);

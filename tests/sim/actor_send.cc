@@ -284,7 +284,7 @@ void SimActor::purge(std::uint16_t number) {
   Channel& channel = channels_[number];
   if (stage_.ledger.queue(queue).existence != Existence::present) return;
   wait_for(channel, Wait::purge, queue);
-  channel.purged = stage_.ledger.purge_sent(queue);
+  channel.purge = stage_.ledger.purge_sent(queue);
   client_->send(number, QueuePurge{.queue = stage_.ledger.queue(queue).name});
 }
 

@@ -166,6 +166,7 @@ void SimLedger::delivered(SimMessageId id, SimQueueIndex queue, std::uint32_t ho
   if (copy->life == Life::possible && copy->seen) ++stats_.came_back;
   copy->life = Life::owed;
   copy->seen = true;
+  copy->delivery = stats_.delivered;
   copy->purged = false;
   copy->holder = holder;
   if (holder == 0) settled(id, queue);
@@ -262,23 +263,25 @@ void SimLedger::void_queue(SimQueueIndex index, bool tolerated) {
   each_copy(index, [&](SimMessageId id, Message&, Copy& copy) { bury(id, copy, tolerated); });
 }
 
-std::vector<SimMessageId> SimLedger::purge_sent(SimQueueIndex index) const {
-  std::vector<SimMessageId> sure;
+SimLedger::Purge SimLedger::purge_sent(SimQueueIndex index) const {
+  Purge purge;
+  purge.deliveries = stats_.delivered;
   for (const SimMessageId id : queues_[index].copies) {
     for (const Copy& copy : messages_.at(id).copies) {
       if (copy.queue != index || copy.holder != 0 || copy.life == Life::settled) continue;
-      if (copy.safe) sure.push_back(id);
+      if (copy.safe) purge.sure.push_back(id);
     }
   }
-  return sure;
+  return purge;
 }
 
-void SimLedger::purge_done(SimQueueIndex index, const std::vector<SimMessageId>& sure) {
+void SimLedger::purge_done(SimQueueIndex index, const Purge& purge) {
   const Queue& queue = queues_[index];
   const bool nothing_under_way = !queue.consumed && !queue.losing;
   each_copy(index, [&](SimMessageId id, Message&, Copy& copy) {
     if (copy.holder != 0 || copy.life == Life::settled) return;
-    const bool was_ready = std::binary_search(sure.begin(), sure.end(), id);
+    const bool was_ready = copy.delivery <= purge.deliveries &&
+                           std::binary_search(purge.sure.begin(), purge.sure.end(), id);
     if (was_ready && nothing_under_way) return bury(id, copy, false);
     copy.life = Life::possible;
     copy.with_all = false;

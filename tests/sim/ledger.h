@@ -82,9 +82,13 @@ class SimLedger {
   void delete_done(SimQueueIndex index);
   // The client of a declaration or deletion does not wait any more.
   void change_abandoned(SimQueueIndex index);
-  // Copies that a purge sent now removes for certain, unless they are under way to a consumer.
-  std::vector<SimMessageId> purge_sent(SimQueueIndex index) const;
-  void purge_done(SimQueueIndex index, const std::vector<SimMessageId>& sure);
+  // Copies that a purge sent now removes for certain, unless a consumer gets them first.
+  struct Purge {
+    std::uint64_t deliveries = 0;  // counted when it was sent
+    std::vector<SimMessageId> sure;
+  };
+  Purge purge_sent(SimQueueIndex index) const;
+  void purge_done(SimQueueIndex index, const Purge& purge);
 
   // ---- the broker as a whole ----
   // Nothing is under way, everything is committed, every client has read everything.
@@ -129,6 +133,7 @@ class SimLedger {
     bool tolerated = false;  // gone, but a delivery made before may still arrive
     bool purged = false;     // possible because it may have been under way when purged
     std::uint32_t holder = 0;
+    std::uint64_t delivery = 0;  // the last one, by the count of all
   };
   struct Message {
     std::uint64_t publisher = 0;
