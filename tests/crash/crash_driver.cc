@@ -159,9 +159,10 @@ void CrashRun::start_clients() {
 
 void CrashRun::kill_broker() {
   world_.port = 0;
+  const Instant now = std::chrono::steady_clock::now();
   broker_.kill_now();
   const std::lock_guard lock(world_.mutex);
-  world_.ledger.broker_killed();
+  world_.ledger.broker_killed(now);
 }
 
 Status CrashRun::crash_once(unsigned round) {

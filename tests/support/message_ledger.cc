@@ -140,7 +140,11 @@ void MessageLedger::consumer_ended(ConsumerIndex index, Instant now) {
   consumer.ended_at = now;
 }
 
-void MessageLedger::broker_killed() {
+void MessageLedger::broker_killed(Instant now) {
+  for (ConsumerIndex index = first_open_; index < consumers_.size(); ++index) {
+    consumer_ended(index, now);
+  }
+  first_open_ = static_cast<ConsumerIndex>(consumers_.size());
   for (const Publisher& publisher : publishers_) {
     counts_.pending_at_kill += static_cast<std::uint64_t>(std::count_if(
         publisher.messages.begin(), publisher.messages.end(), [this](const Message& message) {

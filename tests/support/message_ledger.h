@@ -35,8 +35,8 @@ struct MessageId {
 class MessageLedger {
  public:
   // Acks ride along with the next commit, and are committed within 10 ms when there is none. A
-  // loaded machine gets a hundred times that.
-  static constexpr Duration kAckWindow = std::chrono::seconds(1);
+  // machine that is loaded far beyond its cores gets two hundred times that.
+  static constexpr Duration kAckWindow = std::chrono::seconds(2);
   static constexpr std::size_t kViolationsKept = 20;
 
   struct Counts {
@@ -65,7 +65,8 @@ class MessageLedger {
   // The connection is gone, for whatever reason.
   void consumer_ended(ConsumerIndex consumer, Instant now);
 
-  void broker_killed();
+  // Ends every connection, also those whose clients have not noticed yet.
+  void broker_killed(Instant now);
   // From here on nothing is requeued and each queue has one consumer: order holds for all.
   void draining() { draining_ = true; }
   // A violation the driver saw itself, such as a body that fails its checksum.
@@ -118,6 +119,7 @@ class MessageLedger {
   std::vector<Consumer> consumers_;
   std::vector<std::string> violations_;
   std::uint64_t violation_count_ = 0;
+  ConsumerIndex first_open_ = 0;  // all before it ended with the last kill, or earlier
   std::uint32_t kills_ = 0;
   bool draining_ = false;
   Counts counts_;

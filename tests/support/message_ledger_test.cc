@@ -18,8 +18,7 @@ class Ledger : public ::testing::Test {
     ledger.ack_sent(consumer, id, now);
   }
   void kill() {
-    ledger.consumer_ended(consumer, now);
-    ledger.broker_killed();
+    ledger.broker_killed(now);
     consumer = ledger.consumer_opened(queue);
   }
   void expect_violation(const std::string& text) {
@@ -107,7 +106,7 @@ TEST_F(Ledger, NamesAnyDisorderInTheDrain) {
 TEST_F(Ledger, CountsAMessageAckedJustBeforeTheKill) {
   const MessageId id = ledger.sent(publisher, true);
   deliver_and_ack(id);
-  now += milliseconds(900);
+  now += milliseconds(1900);
   kill();
   ledger.delivered(consumer, id, true);
   expect_clean();
@@ -117,10 +116,21 @@ TEST_F(Ledger, CountsAMessageAckedJustBeforeTheKill) {
 TEST_F(Ledger, NamesAMessageAckedLongBeforeTheKill) {
   const MessageId id = ledger.sent(publisher, true);
   deliver_and_ack(id);
-  now += milliseconds(1100);
+  now += milliseconds(2100);
   kill();
   ledger.delivered(consumer, id, true);
   expect_violation("R14");
+}
+
+TEST_F(Ledger, ClientsThatNoticeAKillLateChangeNothing) {
+  const MessageId id = ledger.sent(publisher, true);
+  deliver_and_ack(id);
+  const ConsumerIndex before = consumer;
+  kill();
+  now += milliseconds(5000);
+  ledger.consumer_ended(before, now);
+  ledger.delivered(consumer, id, true);
+  expect_clean();
 }
 
 TEST_F(Ledger, NamesAnAckedMessageThatComesBackWithoutAKill) {

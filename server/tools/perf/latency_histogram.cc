@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace warren::perf {
 
@@ -32,7 +33,7 @@ void LatencyHistogram::merge(const LatencyHistogram& other) {
 }
 
 std::uint64_t LatencyHistogram::percentile(double share) const {
-  const auto wanted = static_cast<std::uint64_t>(share * static_cast<double>(count_) + 0.5);
+  const auto wanted = static_cast<std::uint64_t>(std::llround(share * static_cast<double>(count_)));
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < kBuckets && count_ != 0; ++i) {
     seen += buckets_[i];

@@ -12,7 +12,7 @@ namespace warren::perf {
 namespace {
 
 constexpr std::size_t kReadBufferBytes = 512_KiB;
-static_assert(kReadBufferBytes > 2 * kFrameMax);
+static_assert(kReadBufferBytes / 2 > kFrameMax);
 
 }  // namespace
 
