@@ -9,6 +9,7 @@
 #include "storage/base/log.h"
 
 #include "server/broker/message.h"
+#include "server/session/delivery_count.h"
 
 namespace warren::session {
 
@@ -426,11 +427,17 @@ void ConnectionSession::touch_output() {
   parts_.host->output_ready();
 }
 
-void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block) {
+void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block,
+                                     std::uint32_t returns) {
   const broker::MessageView message(*block);
   const Bytes body = message.body();
   std::string& text = out_.text();
-  amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  if (returns == 0) {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  } else {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(),
+                              with_delivery_count(message.properties(), returns));
+  }
   if (body.size() < kBodyReferenceBytes) {
     amqp::append_body_frames(text, channel, body, frame_max_);
     touch_output();

@@ -36,6 +36,8 @@ struct PublishOptions {
   std::string headers = {};     // encoded table
   std::string message_id = {};  // empty: none
   std::string reply_to = {};    // empty: none
+  std::string expiration = {};  // empty: none
+  int priority = -1;            // negative: none
 };
 
 class SimClient final : public session::SessionHost {
