@@ -101,6 +101,7 @@ Outcome Channel::find_publish_route(Bytes headers) {
 }
 
 Outcome Channel::publish() {
+  session_.on_published();
   const BlockRef block = content_.take();
   amqp::PropertiesView properties;
   const bool parsed = amqp::parse_properties(broker::MessageView(*block).properties(), properties);

@@ -41,7 +41,7 @@ void ConnectionSession::send_start() {
   for (const char* const name :
        {"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
         "consumer_priorities", "authentication_failure_close", "per_consumer_qos",
-        "direct_reply_to"}) {
+        "connection.blocked", "direct_reply_to"}) {
     capabilities.set(name, true);
   }
   amqp::FieldTable properties;
@@ -81,6 +81,7 @@ void ConnectionSession::read_client_properties(Bytes client_properties) {
   };
   cancel_notify_ = has("consumer_cancel_notify");
   auth_failure_close_ = has("authentication_failure_close");
+  blocked_notify_ = has("connection.blocked");
 }
 
 Outcome ConnectionSession::handle(const amqp::ConnectionStartOk& method) {
