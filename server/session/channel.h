@@ -34,6 +34,7 @@ struct ConsumerRecord {
   std::uint16_t channel = 0;
   std::string tag;
   broker::QueueId queue;
+  std::string queue_name;
   ShardIndex home = 0;
   bool no_ack = false;
   bool owes_credit = false;  // delivered bytes that were not returned to the queue yet
@@ -106,6 +107,8 @@ class Channel {
   void on_ask(ConsumerRecord& consumer, const broker::Ask& ask);
   void on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back);
   void flush_confirms();
+  // Permissions may have changed: consumers of queues that may not be read any more are cancelled.
+  void recheck_consumers();
   // False: this channel does not wait for replies under that address.
   bool take_direct_reply(const broker::DirectReply& reply);
 

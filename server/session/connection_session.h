@@ -2,7 +2,7 @@
 // One AMQP 0-9-1 conversation: bytes in, bytes out. No socket, no thread, no clock of its own.
 //   connection_session.cc  frames, channels, closing
 //   connection_time.cc     heartbeats, time-outs, the disk alarm
-//   handshake.cc           header, start, tune, open
+//   handshake.cc           header, start, tune, open, update-secret
 // Keeps: P1 to P7.
 #pragma once
 
@@ -143,6 +143,7 @@ class ConnectionSession final : public broker::SessionSink {
   Outcome handle(const amqp::ConnectionStartOk& method);
   Outcome handle(const amqp::ConnectionTuneOk& method);
   Outcome handle(const amqp::ConnectionOpen& method);
+  Outcome handle(const amqp::ConnectionUpdateSecret& method);
   Outcome handle(const amqp::ConnectionClose& method);
   Outcome handle(const amqp::ConnectionCloseOk& method);
   template <class Method>
