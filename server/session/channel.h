@@ -163,7 +163,7 @@ class Channel {
                          bool nowait);
 
   Outcome publish();
-  Outcome find_publish_route(Bytes headers);
+  Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
 
