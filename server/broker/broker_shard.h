@@ -102,6 +102,9 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
     return parts_.gauges->backlog() > parts_.limits.backlog_bytes;
   }
 
+  // Publishers should not be read: the disk is nearly full.
+  bool disk_alarm() const { return parts_.gauges->disk_alarm(); }
+
   static storage::CommitToken confirm_token(ConnectionId connection, std::uint16_t channel,
                                             std::uint64_t publish_seq);
 

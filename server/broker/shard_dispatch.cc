@@ -47,7 +47,14 @@ void BrokerShard::on(ConsumeRequest& message) {
 }
 
 void BrokerShard::on(CancelRequest& message) {
-  if (Queue* const queue = find_queue(message.queue)) return queue->cancel(message);
+  Queue* const queue = find_queue(message.queue);
+  if (message.by_broker) {
+    if (queue == nullptr) return;  // it cancels its consumers when it goes
+    queue->cancel(message);
+    return send(message.channel.connection.shard(),
+                ConsumerCancelled{message.channel.connection, message.consumer});
+  }
+  if (queue != nullptr) return queue->cancel(message);
   Reply done;
   done.to = message.reply_to;
   reply(std::move(done));

@@ -89,6 +89,7 @@ struct CancelRequest {
   QueueId queue;
   ChannelKey channel;
   ConsumerNumber consumer = 0;
+  bool by_broker = false;  // not the client's wish: answered with ConsumerCancelled
 };
 struct GetRequest {
   ReplyTo reply_to;

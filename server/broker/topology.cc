@@ -166,7 +166,8 @@ std::string alternate_exchange(const storage::ArgumentBytes& arguments) {
   if (arguments.empty()) return {};
   const auto table = amqp::decode_table(arguments);
   if (!table.ok()) return {};
-  const amqp::FieldValue* const value = table->find("alternate-exchange");
+  const amqp::FieldValue* value = table->find("alternate-exchange");
+  if (value == nullptr) value = table->find("x-alternate-exchange");
   if (value == nullptr) return {};
   return std::string(amqp::as_string(*value).value_or(""));
 }

@@ -113,7 +113,7 @@ class Topology {
 // amq.match, amq.rabbitmq.trace.
 std::vector<storage::ExchangeDefinition> predeclared_exchanges(const std::string& vhost);
 
-// The exchange named by an "alternate-exchange" argument; empty: none.
+// The exchange named by an "alternate-exchange" or "x-alternate-exchange" argument; empty: none.
 std::string alternate_exchange(const storage::ArgumentBytes& arguments);
 
 }  // namespace warren::broker

@@ -124,6 +124,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   consumer->tag = method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
                                               : std::string(method.consumer_tag.value);
   consumer->queue = handle->id;
+  consumer->queue_name = handle->definition.name;
   consumer->home = handle->home;
   consumer->no_ack = method.no_ack;
   session_.add_consumer(*consumer);
@@ -176,7 +177,17 @@ Outcome Channel::handle(const amqp::BasicCancel& method) {
   return {};
 }
 
-// The queue is gone. Clients that asked for it are told.
+void Channel::recheck_consumers() {
+  for (const auto& consumer : consumers_) {
+    if (!check_permission(auth::Operation::read, consumer->queue_name)) continue;
+    // Deliveries that are under way still reach the client: the record goes when the queue says so.
+    broker::CancelRequest request{{}, consumer->queue, key(), consumer->number};
+    request.by_broker = true;
+    broker().send(consumer->home, request);
+  }
+}
+
+// The queue is gone, or may not be read any more. Clients that asked for it are told.
 void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
   if (session_.cancel_notify()) {
     send(amqp::BasicCancel{.consumer_tag = consumer.tag, .nowait = true});

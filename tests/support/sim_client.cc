@@ -29,6 +29,7 @@ void SimClient::send_start_ok() {
   amqp::FieldTable capabilities;
   capabilities.set("consumer_cancel_notify", true);
   capabilities.set("authentication_failure_close", true);
+  if (blocked_notify_) capabilities.set("connection.blocked", true);
   amqp::FieldTable properties;
   properties.set("capabilities", capabilities);
   std::string encoded;

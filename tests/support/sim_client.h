@@ -48,6 +48,8 @@ class SimClient final : public session::SessionHost {
   ShardIndex shard() const { return shard_; }
   session::ConnectionSession& session() { return *session_; }
 
+  // Before the handshake: does not announce connection.blocked.
+  void decline_blocked() { blocked_notify_ = false; }
   void handshake();
   // All of the handshake at once, the answers are not waited for: start, tune, open-ok.
   void send_handshake();
@@ -142,6 +144,7 @@ class SimClient final : public session::SessionHost {
   std::string from_session_;
   std::string raw_output_;  // before the first frame could be parsed
   bool reading_ = true;
+  bool blocked_notify_ = true;
   std::deque<Received> received_;
 };
 
