@@ -73,6 +73,7 @@ class SimBroker {
 
   ManualClock& clock() { return clock_; }
   storage::MemoryDisk& disk() { return *disk_; }
+  std::shared_ptr<storage::MemoryDisk> shared_disk() { return disk_; }
   broker::BrokerShard& shard(ShardIndex index) { return *shards_[index]->broker; }
   // Bytes published that some shard is behind with.
   std::uint64_t backlog() const { return gauges_->backlog(); }
