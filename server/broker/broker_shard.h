@@ -77,11 +77,17 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
                                          const RouteInput& input) {
     return router_.route(vhost, exchange, input);
   }
+  // See Router::by_key().
+  bool routed_by_key() const { return router_.by_key(); }
   // `confirm`, if given, is answered by as many on_confirmed calls as `pending_confirms` says: one
   // for each queue that keeps the message durably (S3).
   Published publish(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm);
   void settle(ShardIndex home, QueueId queue, Seq seq, Settlement how);
+  // A DirectReply with this block is going to be sent: it counts as backlog of its receiver.
+  void count_direct_reply(ShardIndex to, const Block& block) {
+    parts_.gauges->add_inbound(to, static_cast<std::int64_t>(block.size()));
+  }
   // To a queue's home or to the control shard; in order with publishes and settlements to the same
   // shard.
   void send(ShardIndex to, ShardMessage message);
@@ -151,6 +157,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(ConsumerCancelled& message);
   void on(Ask& message);
   void on(GrantReturn& message);
+  void on(DirectReply& message);
   void on(Apply& message);
   void on(Marker&) {}  // see drain_inbox
   template <class ControlMessage>

@@ -21,6 +21,8 @@ class SessionSink {
   virtual void on_consumer_cancelled(ConsumerNumber consumer) = 0;
   virtual void on_ask(const Ask& ask) = 0;
   virtual void on_grant_return(const GrantReturn& back) = 0;
+  // False: no channel here waits for replies under that address. One without a block only asks.
+  virtual bool on_direct_reply(const DirectReply& reply) = 0;
   // After all of the turn's calls, if BrokerShard::mark_session was called: writes what was held
   // back to be merged.
   virtual void on_turn_end() = 0;

@@ -163,6 +163,18 @@ void BrokerShard::on(GrantReturn& message) {
   }
 }
 
+void BrokerShard::on(DirectReply& message) {
+  if (message.block) {
+    parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
+  }
+  SessionSink* const session = find_session(message.channel.connection);
+  Reply answer;
+  answer.to = message.reply_to;
+  answer.no_queue = session == nullptr || !session->on_direct_reply(message);
+  answer.consumer_count = 1;
+  reply(std::move(answer));
+}
+
 // ---- the control shard and its changes ----
 
 template <class ControlMessage>

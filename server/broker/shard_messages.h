@@ -180,6 +180,17 @@ struct GrantReturn {
   std::uint32_t limit_epoch = 0;
 };
 
+// ---- session shard -> session shard ----
+
+// A message for a channel that waits for replies (reply_address.h); without a block only the
+// question whether it does. Answered with no_queue when it does not.
+struct DirectReply {
+  ReplyTo reply_to;
+  ChannelKey channel;
+  std::string address;
+  BlockRef block;
+};
+
 // ---- session shard -> control shard ----
 
 struct DeclareExchange {
@@ -234,6 +245,6 @@ using ShardMessage =
                  PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
                  HolderGone, Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn,
                  DeclareExchange, DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue,
-                 RemoveExclusive, Applied, Apply, Marker>;
+                 RemoveExclusive, Applied, Apply, Marker, DirectReply>;
 
 }  // namespace warren::broker

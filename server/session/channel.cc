@@ -131,6 +131,7 @@ void Channel::release(bool tell_broker) {
   content_.reset();
   for (const auto& consumer : consumers_) session_.remove_consumer(*consumer);
   consumers_.clear();
+  reply_consumer_.reset();
   asks_.clear();
   shared_granted_ = 0;
   if (tell_broker) {
@@ -142,6 +143,10 @@ void Channel::release(bool tell_broker) {
 }
 
 Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
+  if (pending.what == Waiting::direct_reply) {
+    on_direct_reply_answer(pending, reply.no_queue);
+    return {};
+  }
   if (reply.no_queue) reply.error = broker::no_queue(pending.queue, session_.vhost_name());
   if (reply.error) {
     if (pending.what == Waiting::consume) {
@@ -198,6 +203,8 @@ Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
     case Waiting::get:
       answer_get(pending, reply);
       break;
+    case Waiting::direct_reply:
+      break;  // above
   }
   return {};
 }

@@ -5,7 +5,7 @@
 //   channel.cc           dispatch, replies, closing
 //   channel_exchange.cc  class exchange      channel_queue.cc  class queue
 //   channel_publish.cc   basic.publish, confirm.select       channel_basic.cc  consuming and
-//   settling
+//   settling         channel_reply_to.cc  direct reply-to
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,12 @@ struct ConsumerRecord {
   std::uint32_t granted = 0;  // let through under the shared limit and not delivered yet
 };
 
+// The consumer of a channel's direct replies.
+struct ReplyConsumer {
+  std::string tag;
+  std::string address;
+};
+
 // What a channel waits for: input of the connection stands still until the answer is there.
 enum class Waiting : std::uint8_t {
   exchange_declare,
@@ -55,6 +61,7 @@ enum class Waiting : std::uint8_t {
   consume,
   cancel,
   get,
+  direct_reply,
 };
 
 struct PendingRequest {
@@ -65,6 +72,8 @@ struct PendingRequest {
   ShardIndex home = 0;                  // get
   std::string name;                     // consume, cancel: the tag; queue.declare: the queue
   std::string queue;                    // of a request that a queue's home answers: for its 404
+  BlockRef block;                       // direct_reply: to be returned if nobody takes it
+  std::uint64_t publish_seq = 0;        // direct_reply: to be confirmed; 0: not confirming
 };
 
 // Runs on: the connection's shard. Owned by: ConnectionSession.
@@ -97,6 +106,8 @@ class Channel {
   void on_ask(ConsumerRecord& consumer, const broker::Ask& ask);
   void on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back);
   void flush_confirms();
+  // False: this channel does not wait for replies under that address.
+  bool take_direct_reply(const broker::DirectReply& reply);
 
   // Sends channel.close and lets go of everything.
   void close_with(const amqp::AmqpError& error);
@@ -153,6 +164,12 @@ class Channel {
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
 
+  Outcome consume_replies(const amqp::BasicConsume& method);
+  Outcome declare_reply_queue(std::string_view name, bool nowait);
+  std::optional<broker::ChannelKey> find_reply_channel(std::string_view address);
+  bool send_direct_replies(const BlockRef& block, bool ask);
+  void on_direct_reply_answer(const PendingRequest& pending, bool gone);
+
   void settle(const std::vector<UnackedDelivery>& deliveries, broker::Settlement how);
   Outcome settle_tag(std::uint64_t tag, bool multiple, broker::Settlement how);
   void recover();
@@ -182,6 +199,7 @@ class Channel {
   } route_;
 
   // Consuming
+  std::optional<ReplyConsumer> reply_consumer_;
   std::vector<std::unique_ptr<ConsumerRecord>> consumers_;
   UnackedWindow unacked_;
   std::uint16_t prefetch_ = 0;      // for consumers that start from now on

@@ -7,6 +7,7 @@
 #include "storage/base/assert.h"
 
 #include "server/amqp/field_table_codec.h"
+#include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -93,13 +94,15 @@ void Channel::forget_consumer(ConsumerRecord& consumer) {
 }
 
 Outcome Channel::handle(const amqp::BasicConsume& method) {
-  broker::QueueHandle* handle = nullptr;
-  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
-  if (!method.consumer_tag.empty() && find_consumer(method.consumer_tag) != nullptr) {
+  const bool own_reply_tag = reply_consumer_ && method.consumer_tag == reply_consumer_->tag;
+  if (own_reply_tag || find_consumer(method.consumer_tag) != nullptr) {
     return amqp::connection_error(
         amqp::ReplyCode::not_allowed,
         fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag.value));
   }
+  if (queue_name(method.queue) == broker::kReplyQueue) return consume_replies(method);
+  broker::QueueHandle* handle = nullptr;
+  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   std::int32_t priority = 0;
   if (!method.arguments.empty()) {
     const auto arguments = amqp::decode_table(method.arguments);
@@ -153,6 +156,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
 }
 
 Outcome Channel::handle(const amqp::BasicCancel& method) {
+  if (reply_consumer_ && method.consumer_tag == reply_consumer_->tag) reply_consumer_.reset();
   ConsumerRecord* const consumer = find_consumer(method.consumer_tag);
   if (consumer == nullptr) {
     if (!method.nowait) send(amqp::BasicCancelOk{.consumer_tag = method.consumer_tag});

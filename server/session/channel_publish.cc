@@ -6,6 +6,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -35,9 +36,11 @@ Outcome Channel::handle(const amqp::BasicPublish& method) {
 }
 
 Outcome Channel::on_header(Bytes payload) {
-  Outcome error =
-      content_.on_header(payload, session_.limits().message_bytes_max, session_.wall_ms());
-  if (error) return error;
+  ContentRules rules;
+  rules.bytes_max = session_.limits().message_bytes_max;
+  rules.now_ms = session_.wall_ms();
+  if (reply_consumer_) rules.reply_address = reply_consumer_->address;
+  if (Outcome error = content_.on_header(payload, rules)) return error;
   if (content_.state() == ContentAssembler::State::complete) return publish();
   return {};
 }
@@ -67,10 +70,11 @@ Outcome Channel::check_properties(const amqp::PropertiesView& properties) {
 }
 
 // Fills route_.queues. What one publish looked up serves the next ones with the same exchange and
-// key, until anything in the topology or in permissions changes.
+// key, until anything in the topology or in permissions changes, if only the key decided.
 Outcome Channel::find_publish_route(Bytes headers) {
   const std::uint64_t version = broker().topology().version();
-  if (route_.version == version && route_.routing_key == content_.routing_key() &&
+  const bool one_key = content_.extra_keys().empty();
+  if (route_.version == version && one_key && route_.routing_key == content_.routing_key() &&
       route_.exchange == content_.exchange()) {
     return {};
   }
@@ -87,9 +91,9 @@ Outcome Channel::find_publish_route(Bytes headers) {
                                fmt::format("cannot publish to internal exchange '{}' in vhost '{}'",
                                            exchange->name(), session_.vhost_name()));
   }
-  broker::RouteInput input{content_.routing_key(), headers};
+  const broker::RouteInput input{content_.routing_key(), headers, content_.extra_keys()};
   route_.queues = broker().route(vhost(), *exchange, input);
-  if (!headers.empty()) return {};  // headers may have decided: not to be remembered
+  if (!one_key || !broker().routed_by_key()) return {};
   route_.version = version;
   route_.exchange = content_.exchange();
   route_.routing_key = content_.routing_key();
@@ -103,7 +107,6 @@ Outcome Channel::publish() {
   WARREN_ASSERT(parsed);  // the assembler has checked it
   if (Outcome error = check_properties(properties)) return error;
   const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
-  if (!headers.empty()) route_.version = 0;
   if (Outcome error = find_publish_route(headers)) return error;
 
   broker::Published published;
@@ -114,8 +117,15 @@ Outcome Channel::publish() {
   } else {
     published = broker().publish(route_.queues, block, content_.persistent(), nullptr);
   }
+  const bool must_reach = content_.mandatory() && published.queues == 0;
+  bool asked = false;  // whether a requester is still there: the answer decides
+  if (content_.exchange().empty() &&
+      (broker::is_reply_address(content_.routing_key()) || !content_.extra_keys().empty())) {
+    asked = send_direct_replies(block, must_reach);
+  }
   // The return goes out before the confirm (B6).
-  if (published.queues == 0 && content_.mandatory()) return_unroutable(block);
+  if (must_reach && !asked) return_unroutable(block);
+  if (asked) ++published.pending_confirms;
   if (confirming_) {
     confirms_.add(published.pending_confirms);
     if (published.pending_confirms == 0) session_.mark_confirms(number_);
@@ -127,8 +137,9 @@ void Channel::return_unroutable(const BlockRef& block) {
   amqp::BasicReturn back;
   back.reply_code = static_cast<std::uint16_t>(amqp::ReplyCode::no_route);
   back.reply_text = amqp::reply_code_name(amqp::ReplyCode::no_route);
-  back.exchange = content_.exchange();
-  back.routing_key = content_.routing_key();
+  const broker::MessageView message(*block);
+  back.exchange = message.exchange();
+  back.routing_key = message.routing_key();
   send(back);
   session_.send_content(number_, block);
 }

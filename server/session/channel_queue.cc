@@ -8,6 +8,7 @@
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/arguments.h"
+#include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -49,11 +50,14 @@ Outcome Channel::find_queue(const std::string& name, broker::QueueHandle*& handl
 }
 
 Outcome Channel::handle(const amqp::QueueDeclare& method) {
+  const auto name = queue_name(method.queue);
+  if (name && broker::names_reply_queue(*name) && (method.passive || !method.queue.empty())) {
+    return declare_reply_queue(*name, method.nowait);
+  }
   PendingRequest pending;
   pending.what = Waiting::queue_declare;
   pending.nowait = method.nowait;
   if (method.passive) {
-    const auto name = queue_name(method.queue);
     if (!name) return no_last_queue();
     broker::QueueHandle* handle = nullptr;
     if (Outcome error = find_queue(*name, handle)) return error;
@@ -124,6 +128,10 @@ Outcome Channel::find_readable_queue(Bytes given, broker::QueueHandle*& handle) 
 Outcome Channel::handle(const amqp::QueueBind& method) {
   const auto name = queue_name(method.queue);
   if (!name) return no_last_queue();
+  if (broker::names_reply_queue(*name)) {
+    return amqp::channel_error(amqp::ReplyCode::access_refused,
+                               "operation not permitted on the direct reply-to queue");
+  }
   return change_binding(true, queue_binding(method, *name), Waiting::queue_bind, method.nowait);
 }
 

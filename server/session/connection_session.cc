@@ -389,6 +389,11 @@ void ConnectionSession::on_grant_return(const broker::GrantReturn& back) {
   if (channel != nullptr) channel->on_grant_return(*consumer, back);
 }
 
+bool ConnectionSession::on_direct_reply(const broker::DirectReply& reply) {
+  Channel* const channel = find_channel(reply.channel.channel);
+  return channel != nullptr && channel->take_direct_reply(reply);
+}
+
 void ConnectionSession::mark_turn() {
   if (turn_marked_) return;
   turn_marked_ = true;

@@ -75,6 +75,7 @@ class ConnectionSession final : public broker::SessionSink {
   void on_consumer_cancelled(broker::ConsumerNumber consumer) override;
   void on_ask(const broker::Ask& ask) override;
   void on_grant_return(const broker::GrantReturn& back) override;
+  bool on_direct_reply(const broker::DirectReply& reply) override;
   void on_turn_end() override;
 
   // ---- for its channels ----

@@ -40,7 +40,8 @@ void ConnectionSession::send_start() {
   amqp::FieldTable capabilities;
   for (const char* const name :
        {"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
-        "consumer_priorities", "authentication_failure_close", "per_consumer_qos"}) {
+        "consumer_priorities", "authentication_failure_close", "per_consumer_qos",
+        "direct_reply_to"}) {
     capabilities.set(name, true);
   }
   amqp::FieldTable properties;

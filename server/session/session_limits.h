@@ -33,6 +33,8 @@ inline constexpr std::size_t kBodyReferenceBytes = 16_KiB;
 inline constexpr std::size_t kOutputLowBytes = 64_KiB;
 // Above this a peer that does not read is not read either (P6).
 inline constexpr std::size_t kOutputHighBytes = 4_MiB;
+// Above this a peer that does not read loses direct replies: they have no consumer window.
+inline constexpr std::size_t kReplyOutputBytes = 64_MiB;
 // How long a peer may take to answer our connection.close.
 inline constexpr Duration kCloseTimeout = std::chrono::seconds(10);
 

@@ -87,6 +87,7 @@ void SimClient::publish(std::uint16_t channel, const PublishOptions& options) {
       options.persistent ? amqp::kDeliveryModePersistent : amqp::kDeliveryModeTransient;
   if (!options.headers.empty()) properties.headers = amqp::TableBytes(options.headers);
   if (!options.message_id.empty()) properties.message_id = options.message_id;
+  if (!options.reply_to.empty()) properties.reply_to = options.reply_to;
   std::string raw;
   amqp::encode_properties(raw, properties);
   amqp::append_header_frame(to_session_, channel, amqp::kClassBasic, options.body.size(), raw);

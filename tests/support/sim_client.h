@@ -36,6 +36,7 @@ struct PublishOptions {
   bool mandatory = false;
   std::string headers = {};     // encoded table
   std::string message_id = {};  // empty: none
+  std::string reply_to = {};    // empty: none
 };
 
 class SimClient final : public session::SessionHost {
