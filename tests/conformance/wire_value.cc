@@ -41,6 +41,9 @@ bool equal(const Value& expected, const amqp::FieldValue& wanted, const amqp::Fi
     const auto a = amqp::as_integer(wanted);
     const auto b = amqp::as_integer(actual);
     if (a && b) return *a == *b;
+    // A variable is a text, whatever it was.
+    const auto* const text = wanted.get<std::string>();
+    if (text != nullptr && b) return *text == std::to_string(*b);
   }
   return wanted == actual;
 }
