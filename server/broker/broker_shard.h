@@ -118,6 +118,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
 
   // ---- statistics ----
   std::size_t queue_count() const { return queues_.size(); }
+  std::size_t session_count() const { return sessions_.size(); }
   std::uint64_t transient_bytes() const { return static_cast<std::uint64_t>(transient_bytes_); }
 
   // StoreListener

@@ -142,8 +142,15 @@ Outcome ConnectionSession::dispatch_channel(const amqp::Frame& frame) {
     }
     return {};
   }
-  if (frame.type == amqp::kFrameHeader) return channel->on_header(frame.payload);
-  if (frame.type == amqp::kFrameBody) return channel->on_body(frame.payload);
+  if (frame.type != amqp::kFrameMethod) {
+    Outcome outcome = frame.type == amqp::kFrameHeader ? channel->on_header(frame.payload)
+                                                       : channel->on_body(frame.payload);
+    // A message that is refused is its publish's fault.
+    if (outcome && !outcome->closes_connection) {
+      current_method_ = {amqp::BasicPublish::kClassId, amqp::BasicPublish::kMethodId};
+    }
+    return outcome;
+  }
   Outcome outcome = channel->on_method(frame.payload);
   const bool closed = current_method_ ==
                       amqp::MethodId{amqp::ChannelClose::kClassId, amqp::ChannelClose::kMethodId};

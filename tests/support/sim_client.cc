@@ -166,7 +166,12 @@ bool SimClient::move_bytes(std::size_t input_max) {
       moved = true;
     }
     session_->on_flushed();
-    parse_output();
+    if (on_output) {
+      on_output(from_session_);
+      from_session_.clear();
+    } else {
+      parse_output();
+    }
   }
   return moved;
 }
