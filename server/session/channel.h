@@ -62,11 +62,13 @@ enum class Waiting : std::uint8_t {
   consume,
   cancel,
   get,
+  tx_commit,
   direct_reply,
 };
 
 struct PendingRequest {
   Waiting what = Waiting::get;
+  unsigned answers = 1;  // that come; the last one counts
   bool nowait = false;
   bool no_ack = false;                  // get
   broker::ConsumerNumber consumer = 0;  // consume
@@ -148,6 +150,9 @@ class Channel {
   Outcome handle(const amqp::BasicRecover& method);
   Outcome handle(const amqp::BasicRecoverAsync& method);
   Outcome handle(const amqp::ConfirmSelect& method);
+  Outcome handle(const amqp::TxSelect& method);
+  Outcome handle(const amqp::TxCommit& method);
+  Outcome handle(const amqp::TxRollback& method);
   template <class Method>
   Outcome handle(const Method& method);
 
@@ -170,6 +175,8 @@ class Channel {
   Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
+  Outcome defer_publish(BlockRef block);
+  Outcome defer_settlements(broker::Settlement how);
 
   Outcome consume_replies(const amqp::BasicConsume& method);
   Outcome declare_reply_queue(std::string_view name, bool nowait);
@@ -204,6 +211,25 @@ class Channel {
     std::string routing_key;
     std::vector<broker::QueueHandle*> queues;
   } route_;
+
+  // What waits for tx.commit. Bound: kTransactionBytesMax.
+  struct DeferredPublish {
+    BlockRef block;
+    bool persistent = false;
+    bool mandatory = false;
+    std::vector<std::string> queues;
+    std::vector<std::string> reply_addresses;
+  };
+  struct DeferredSettlement {
+    UnackedDelivery delivery;
+    broker::Settlement how = broker::Settlement::ack;
+  };
+  struct DeferredWork {
+    std::vector<DeferredPublish> publishes;
+    std::vector<DeferredSettlement> settled;
+    std::uint64_t bytes = 0;
+  };
+  std::optional<DeferredWork> tx_;  // set in tx mode
 
   // Consuming
   std::optional<ReplyConsumer> reply_consumer_;

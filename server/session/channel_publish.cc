@@ -110,6 +110,7 @@ Outcome Channel::publish() {
   WARREN_ASSERT(parsed);  // the assembler has checked it
   if (Outcome error = check_properties(properties)) return error;
   if (Outcome error = find_publish_route(properties)) return error;
+  if (tx_) return defer_publish(block);
 
   broker::Published published;
   if (confirming_) {
@@ -147,6 +148,10 @@ void Channel::return_unroutable(const BlockRef& block) {
 }
 
 Outcome Channel::handle(const amqp::ConfirmSelect& method) {
+  if (tx_) {
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               "cannot switch from tx to confirm mode");
+  }
   confirming_ = true;
   if (!method.nowait) send(amqp::ConfirmSelectOk{});
   return {};
