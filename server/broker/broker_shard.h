@@ -103,6 +103,10 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   Published publish(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm);
   void settle(ShardIndex home, QueueId queue, Place place, Settlement how);
+  // Where the ids that an exchange has seen are kept.
+  ShardIndex dedup_home(const std::string& vhost, const std::string& exchange) const;
+  // REQUIRES: this shard is the exchange's home.
+  bool is_duplicate(const DedupRequest& request);
   // A DirectReply with this block is going to be sent: it counts as backlog of its receiver.
   void count_direct_reply(ShardIndex to, const Block& block) {
     parts_.gauges->add_inbound(to, static_cast<std::int64_t>(block.size()));
@@ -194,6 +198,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(Ask& message);
   void on(GrantReturn& message);
   void on(DirectReply& message);
+  void on(DedupRequest& message);
   void on(Apply& message);
   void on(Marker&) {}  // see drain_inbox
   template <class ControlMessage>
@@ -274,6 +279,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   boost::unordered_flat_map<LogId, QueueId> lanes_;  // further logs of queues with priorities
   std::vector<std::pair<storage::CommitToken, bool>> answers_;  // to publishes; taken or refused
   std::deque<DeadLetterTask> dead_letters_;                     // for the next epoch
+  boost::unordered_flat_map<std::pair<std::string, std::string>, DedupCache>
+      dedup_caches_;  // by vhost and exchange
   std::vector<QueueId> failed_reads_;
   Instant retry_reads_at_ = Instant::max();
   boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;

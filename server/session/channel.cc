@@ -143,6 +143,7 @@ Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
     on_direct_reply_answer(pending, reply.no_queue);
     return {};
   }
+  if (pending.what == Waiting::deduplicate) return on_duplicate_answer(pending, reply.duplicate);
   if (reply.no_queue) reply.error = broker::no_queue(pending.queue, session_.vhost_name());
   if (reply.error) {
     if (pending.what == Waiting::consume) {
@@ -203,6 +204,7 @@ Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
       send(amqp::TxCommitOk{});
       break;
     case Waiting::direct_reply:
+    case Waiting::deduplicate:
       break;  // above
   }
   return {};

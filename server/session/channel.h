@@ -64,6 +64,7 @@ enum class Waiting : std::uint8_t {
   get,
   tx_commit,
   direct_reply,
+  deduplicate,
 };
 
 struct PendingRequest {
@@ -75,7 +76,7 @@ struct PendingRequest {
   ShardIndex home = 0;                  // get
   std::string name;                     // consume, cancel: the tag; queue.declare: the queue
   std::string queue;                    // of a request that a queue's home answers: for its 404
-  BlockRef block;                       // direct_reply: to be returned if nobody takes it
+  BlockRef block;                       // direct_reply, deduplicate: the message
   std::uint64_t publish_seq = 0;        // direct_reply: to be confirmed; 0: not confirming
 };
 
@@ -172,6 +173,10 @@ class Channel {
                          bool nowait);
 
   Outcome publish();
+  // The rest of publish(), when it is known where the message goes.
+  Outcome publish_routed(const BlockRef& block);
+  bool ask_for_duplicate(const BlockRef& block, Bytes headers);
+  Outcome on_duplicate_answer(const PendingRequest& pending, bool duplicate);
   Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
@@ -210,6 +215,7 @@ class Channel {
     std::string exchange;
     std::string routing_key;
     std::vector<broker::QueueHandle*> queues;
+    std::optional<broker::DedupSettings> dedup;  // never of a remembered route
   } route_;
 
   // What waits for tx.commit. Bound: kTransactionBytesMax.
