@@ -78,8 +78,13 @@ std::optional<amqp::AmqpError> inequivalent(const storage::ExchangeDefinition& r
   if (received.internal != current.internal) {
     return differs("internal", object, truth(received.internal), truth(current.internal));
   }
-  return argument_differs("alternate-exchange", object, decode_or_empty(received.arguments),
-                          decode_or_empty(current.arguments));
+  if (received.arguments == current.arguments) return std::nullopt;
+  const amqp::FieldTable r = decode_or_empty(received.arguments);
+  const amqp::FieldTable c = decode_or_empty(current.arguments);
+  for (const std::string_view name : {"alternate-exchange", "x-alternate-exchange"}) {
+    if (auto error = argument_differs(name, object, r, c)) return error;
+  }
+  return std::nullopt;
 }
 
 std::optional<amqp::AmqpError> inequivalent(const storage::QueueDefinition& received,

@@ -34,6 +34,7 @@ struct ConsumerRecord {
   std::uint16_t channel = 0;
   std::string tag;
   broker::QueueId queue;
+  std::string queue_name;
   ShardIndex home = 0;
   bool no_ack = false;
   bool owes_credit = false;  // delivered bytes that were not returned to the queue yet
@@ -101,11 +102,17 @@ class Channel {
   void on_confirmed(std::uint64_t publish_seq) {
     if (publish_seq > confirm_offset_) confirms_.confirm(publish_seq - confirm_offset_);
   }
+  void on_refused(std::uint64_t publish_seq) {
+    if (publish_seq > confirm_offset_) confirms_.refuse(publish_seq - confirm_offset_);
+  }
   std::uint64_t confirm_end() const { return confirm_offset_ + confirms_.next_seq() - 1; }
   void on_consumer_cancelled(ConsumerRecord& consumer);
+  void on_consumer_timed_out(std::int64_t timeout_ms);
   void on_ask(ConsumerRecord& consumer, const broker::Ask& ask);
   void on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back);
   void flush_confirms();
+  // Permissions may have changed: consumers of queues that may not be read any more are cancelled.
+  void recheck_consumers();
   // False: this channel does not wait for replies under that address.
   bool take_direct_reply(const broker::DirectReply& reply);
 
@@ -160,7 +167,7 @@ class Channel {
                          bool nowait);
 
   Outcome publish();
-  Outcome find_publish_route(Bytes headers);
+  Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
 

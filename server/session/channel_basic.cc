@@ -124,6 +124,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   consumer->tag = method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
                                               : std::string(method.consumer_tag.value);
   consumer->queue = handle->id;
+  consumer->queue_name = handle->definition.name;
   consumer->home = handle->home;
   consumer->no_ack = method.no_ack;
   session_.add_consumer(*consumer);
@@ -176,7 +177,17 @@ Outcome Channel::handle(const amqp::BasicCancel& method) {
   return {};
 }
 
-// The queue is gone. Clients that asked for it are told.
+void Channel::recheck_consumers() {
+  for (const auto& consumer : consumers_) {
+    if (!check_permission(auth::Operation::read, consumer->queue_name)) continue;
+    // Deliveries that are under way still reach the client: the record goes when the queue says so.
+    broker::CancelRequest request{{}, consumer->queue, key(), consumer->number};
+    request.by_broker = true;
+    broker().send(consumer->home, request);
+  }
+}
+
+// The queue is gone, or may not be read any more. Clients that asked for it are told.
 void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
   if (session_.cancel_notify()) {
     send(amqp::BasicCancel{.consumer_tag = consumer.tag, .nowait = true});
@@ -186,7 +197,7 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home};
+  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home};
   if (delivery.granted && delivery.limit_epoch == limit_epoch_) {
     WARREN_ASSERT(consumer.granted > 0 && shared_granted_ > 0);
     --consumer.granted;
@@ -199,7 +210,7 @@ void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& deli
   deliver.exchange = message.exchange();
   deliver.routing_key = message.routing_key();
   send(deliver);
-  session_.send_content(number_, delivery.block);
+  session_.send_content(number_, delivery.block, delivery.returns);
   session_.owe_credit(consumer, delivery.block->size());
   // It obeyed the limit but takes nothing of it: the room is free again.
   if (consumer.no_ack && !asks_.empty()) serve_asks();
@@ -234,7 +245,7 @@ void Channel::settle(const std::vector<UnackedDelivery>& deliveries, broker::Set
       WARREN_ASSERT(shared_unacked_ > 0);
       --shared_unacked_;
     }
-    broker().settle(delivery.home, delivery.queue, delivery.seq, how);
+    broker().settle(delivery.home, delivery.queue, delivery.place, how);
   }
   if (!asks_.empty()) serve_asks();
 }

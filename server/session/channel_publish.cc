@@ -71,7 +71,7 @@ Outcome Channel::check_properties(const amqp::PropertiesView& properties) {
 
 // Fills route_.queues. What one publish looked up serves the next ones with the same exchange and
 // key, until anything in the topology or in permissions changes, if only the key decided.
-Outcome Channel::find_publish_route(Bytes headers) {
+Outcome Channel::find_publish_route(const amqp::PropertiesView& properties) {
   const std::uint64_t version = broker().topology().version();
   const bool one_key = content_.extra_keys().empty();
   if (route_.version == version && one_key && route_.routing_key == content_.routing_key() &&
@@ -91,7 +91,9 @@ Outcome Channel::find_publish_route(Bytes headers) {
                                fmt::format("cannot publish to internal exchange '{}' in vhost '{}'",
                                            exchange->name(), session_.vhost_name()));
   }
-  const broker::RouteInput input{content_.routing_key(), headers, content_.extra_keys()};
+  const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
+  const broker::RouteInput input{content_.routing_key(), headers, content_.extra_keys(),
+                                 &properties};
   route_.queues = broker().route(vhost(), *exchange, input);
   if (!one_key || !broker().routed_by_key()) return {};
   route_.version = version;
@@ -101,13 +103,13 @@ Outcome Channel::find_publish_route(Bytes headers) {
 }
 
 Outcome Channel::publish() {
+  session_.on_published();
   const BlockRef block = content_.take();
   amqp::PropertiesView properties;
   const bool parsed = amqp::parse_properties(broker::MessageView(*block).properties(), properties);
   WARREN_ASSERT(parsed);  // the assembler has checked it
   if (Outcome error = check_properties(properties)) return error;
-  const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
-  if (Outcome error = find_publish_route(headers)) return error;
+  if (Outcome error = find_publish_route(properties)) return error;
 
   broker::Published published;
   if (confirming_) {
@@ -151,11 +153,12 @@ Outcome Channel::handle(const amqp::ConfirmSelect& method) {
 }
 
 void Channel::flush_confirms() {
-  confirms_.flush([this](std::uint64_t seq, bool multiple) {
-    amqp::BasicAck ack;
-    ack.delivery_tag = seq;
-    ack.multiple = multiple;
-    send(ack);
+  confirms_.flush([this](std::uint64_t seq, bool multiple, bool acked) {
+    if (acked) {
+      send(amqp::BasicAck{.delivery_tag = seq, .multiple = multiple});
+    } else {
+      send(amqp::BasicNack{.delivery_tag = seq, .multiple = multiple});
+    }
   });
 }
 

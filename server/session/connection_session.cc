@@ -9,6 +9,7 @@
 #include "storage/base/log.h"
 
 #include "server/broker/message.h"
+#include "server/session/delivery_count.h"
 
 namespace warren::session {
 
@@ -240,6 +241,7 @@ void ConnectionSession::close_with(const amqp::AmqpError& error) {
   send(0, close);
   state_ = State::closing;
   pending_.reset();
+  blocked_ = false;  // close-ok must be heard
   deadline_ = clock().now() + kCloseTimeout;
   release();
 }
@@ -433,11 +435,17 @@ void ConnectionSession::touch_output() {
   parts_.host->output_ready();
 }
 
-void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block) {
+void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block,
+                                     std::uint32_t returns) {
   const broker::MessageView message(*block);
   const Bytes body = message.body();
   std::string& text = out_.text();
-  amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  if (returns == 0) {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  } else {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(),
+                              with_delivery_count(message.properties(), returns));
+  }
   if (body.size() < kBodyReferenceBytes) {
     amqp::append_body_frames(text, channel, body, frame_max_);
     touch_output();
@@ -454,36 +462,7 @@ void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& bloc
   touch_output();
 }
 
-// ---- time ----
-
-void ConnectionSession::on_tick(Instant now) {
-  if (state_ == State::closed) return;
-  if (state_ < State::open || state_ == State::closing) {
-    if (now >= deadline_) {
-      if (state_ != State::closing) {
-        WLOG(info, "handshake timed out conn={} peer={}", id_.value, parts_.peer);
-      }
-      become_closed();
-    }
-    return;
-  }
-  if (received_) last_received_ = now;
-  if (sent_) last_sent_ = now;
-  received_ = false;
-  sent_ = false;
-  if (heartbeat_s_ == 0) return;
-  const Duration interval = std::chrono::seconds(heartbeat_s_);
-  if (now - last_received_ > 2 * interval) {
-    WLOG(info, "heartbeat missed, connection dropped conn={} peer={} user='{}' heartbeat_s={}",
-         id_.value, parts_.peer, user_, heartbeat_s_);
-    become_closed();
-    return;
-  }
-  if (now - last_sent_ >= interval / 2) {
-    amqp::append_heartbeat(out_.text());
-    touch_output();
-  }
-}
+// ---- names ----
 
 std::string ConnectionSession::random_name(std::string_view prefix) {
   constexpr std::string_view kAlphabet =

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Where messages go: extra routing keys, direct replies."""
+"""Where messages go: extra routing keys, direct replies, exchanges that choose."""
 
 import pathlib
 import sys
@@ -104,6 +104,42 @@ class DirectReplyTo(BrokerCase):
             worker.basic_publish("", properties.reply_to, b"second", PERSISTENT, mandatory=True)
         self.assert_channel_closed(404, "no queue", worker.queue_declare, properties.reply_to,
                                    passive=True)
+
+
+class ConsistentHash(BrokerCase):
+    def spread(self, channel, exchange, queues):
+        """What each queue gets of 1000 keys; takes the messages."""
+        for number in range(1000):
+            channel.basic_publish(exchange, f"key {number}", b"%d" % number, mandatory=True)
+        counts = [channel.queue_declare(queue, passive=True).method.message_count
+                  for queue in queues]
+        return [sorted(self.bodies(channel, queue, count))
+                for queue, count in zip(queues, counts)]
+
+    def test_weights_and_restart(self):
+        channel = self.channel()
+        channel.confirm_delivery()
+        exchange = self.name("exchange")
+        channel.exchange_declare(exchange, "x-consistent-hash", durable=True)
+        queues = [self.queue(channel, durable=True) for _ in range(3)]
+        for queue, weight in zip(queues, ("1", "1", "3")):
+            channel.queue_bind(queue, exchange, weight)
+        before = self.spread(channel, exchange, queues)
+        self.assertEqual(sum(map(len, before)), 1000)
+        for got, share in zip(before, (200, 200, 600)):
+            self.assertAlmostEqual(len(got), share, delta=80)
+        self.broker.restart("kill")
+        channel = self.channel()
+        channel.confirm_delivery()
+        self.assertEqual(self.spread(channel, exchange, queues), before)
+
+    def test_weight_must_be_a_positive_integer(self):
+        channel = self.channel()
+        exchange, queue = self.name("exchange"), self.queue(channel)
+        channel.exchange_declare(exchange, "x-consistent-hash")
+        for key in ("0", "-1", "many", ""):
+            self.assert_channel_closed(406, "The binding key must be", self.channel().queue_bind,
+                                       queue, exchange, key)
 
 
 if __name__ == "__main__":

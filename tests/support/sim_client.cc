@@ -29,6 +29,7 @@ void SimClient::send_start_ok() {
   amqp::FieldTable capabilities;
   capabilities.set("consumer_cancel_notify", true);
   capabilities.set("authentication_failure_close", true);
+  if (blocked_notify_) capabilities.set("connection.blocked", true);
   amqp::FieldTable properties;
   properties.set("capabilities", capabilities);
   std::string encoded;
@@ -88,6 +89,8 @@ void SimClient::publish(std::uint16_t channel, const PublishOptions& options) {
   if (!options.headers.empty()) properties.headers = amqp::TableBytes(options.headers);
   if (!options.message_id.empty()) properties.message_id = options.message_id;
   if (!options.reply_to.empty()) properties.reply_to = options.reply_to;
+  if (!options.expiration.empty()) properties.expiration = options.expiration;
+  if (options.priority >= 0) properties.priority = static_cast<std::uint8_t>(options.priority);
   std::string raw;
   amqp::encode_properties(raw, properties);
   amqp::append_header_frame(to_session_, channel, amqp::kClassBasic, options.body.size(), raw);

@@ -37,6 +37,8 @@ struct PublishOptions {
   std::string headers = {};     // encoded table
   std::string message_id = {};  // empty: none
   std::string reply_to = {};    // empty: none
+  std::string expiration = {};  // empty: none
+  int priority = -1;            // negative: none
 };
 
 class SimClient final : public session::SessionHost {
@@ -47,6 +49,8 @@ class SimClient final : public session::SessionHost {
   ShardIndex shard() const { return shard_; }
   session::ConnectionSession& session() { return *session_; }
 
+  // Before the handshake: does not announce connection.blocked.
+  void decline_blocked() { blocked_notify_ = false; }
   void handshake();
   // All of the handshake at once, the answers are not waited for: start, tune, open-ok.
   void send_handshake();
@@ -143,6 +147,7 @@ class SimClient final : public session::SessionHost {
   std::string from_session_;
   std::string raw_output_;  // before the first frame could be parsed
   bool reading_ = true;
+  bool blocked_notify_ = true;
   std::deque<Received> received_;
 };
 

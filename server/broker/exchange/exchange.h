@@ -13,6 +13,7 @@
 #include "storage/engine/definitions.h"
 
 #include "server/amqp/field_value.h"
+#include "server/amqp/properties.h"
 #include "server/broker/broker_ids.h"
 
 namespace warren::broker {
@@ -45,7 +46,8 @@ inline void remove_indexed(std::vector<const Binding*>& list, const Binding& bin
 struct RouteInput {
   Bytes routing_key;
   Bytes headers;  // encoded field table of the message's headers; empty: none
-  std::span<const std::string> extra_keys = {};  // CC and BCC
+  std::span<const std::string> extra_keys = {};      // CC and BCC
+  const amqp::PropertiesView* properties = nullptr;  // the message's; null: it has none
 
   template <class Visit>
   void for_each_key(Visit visit) const {
