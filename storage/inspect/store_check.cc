@@ -27,7 +27,6 @@ class Checker {
     out_.logs = catalog_.states.size();
     check_meta();
     check_damaged_records();
-    check_references();
     check_chunks();
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) check_state(log, Found{});
@@ -63,8 +62,6 @@ class Checker {
 
   void check_meta();
   void check_damaged_records();
-  void check_references();
-  void check_binding(const BindingDefinition& binding);
   void check_chunks();
   void check_chunk(const WalkedChunk& chunk);
   void check_sound(const WalkedChunk& chunk);
@@ -81,7 +78,6 @@ class Checker {
   Found found_;
   bool in_log_ = false;
   std::set<LogId> seen_;
-  std::set<std::string> names_;  // kind and names, of what can be referred to
 };
 
 void Checker::check_meta() {
@@ -113,46 +109,6 @@ void Checker::check_damaged_records() {
     found(Harm::store, "S1", definition_name(catalog_.definitions[other]), "shares its log with {}",
           definition_name(catalog_.definitions[one]));
   }
-}
-
-void Checker::check_references() {
-  const auto key_of = [](const Definition& definition) {
-    return encode_definition_key(definition);
-  };
-  for (const Definition& definition : catalog_.definitions) names_.insert(key_of(definition));
-  const auto known = [&](const Definition& definition) {
-    return names_.contains(key_of(definition));
-  };
-  for (const Definition& definition : catalog_.definitions) {
-    const auto need = [&](const Definition& wanted) {
-      if (known(wanted)) return;
-      found(Harm::none, "B5", definition_name(definition), "refers to {}, which does not exist",
-            definition_name(wanted));
-    };
-    if (const auto* permission = std::get_if<PermissionDefinition>(&definition)) {
-      need(VhostDefinition{permission->vhost});
-      UserDefinition user;
-      user.name = permission->user;
-      need(user);
-    } else if (const auto* exchange = std::get_if<ExchangeDefinition>(&definition)) {
-      need(VhostDefinition{exchange->vhost});
-    } else if (const auto* queue = std::get_if<QueueDefinition>(&definition)) {
-      need(VhostDefinition{queue->vhost});
-    } else if (const auto* binding = std::get_if<BindingDefinition>(&definition)) {
-      need(VhostDefinition{binding->vhost});
-      check_binding(*binding);
-    }
-  }
-}
-
-void Checker::check_binding(const BindingDefinition& binding) {
-  // Built-in exchanges have no record.
-  if (binding.destination_kind != BindingDestination::queue) return;
-  QueueDefinition queue;
-  queue.vhost = binding.vhost;
-  queue.name = binding.destination;
-  if (names_.contains(encode_definition_key(queue))) return;
-  found(Harm::none, "B5", definition_name(binding), "leads to a queue that does not exist");
 }
 
 void Checker::check_chunks() {

@@ -61,6 +61,10 @@ struct CheckObserver {
 // An error only if the store cannot be read at all.
 Result<StoreCheck> check_store(KvStore& store, const CheckObserver& observer = {});
 
+// Definitions that refer to something which has no record: permissions to users and vhosts, queues
+// and exchanges to vhosts, bindings to queues. (Exchanges may be built in.)
+std::vector<Finding> check_references(const Catalog& catalog);
+
 std::string to_text(const Finding& finding);
 
 }  // namespace warren::storage

@@ -58,25 +58,25 @@ int run_check(const Common& common) {
   if (!view.ok()) return cannot_open(view.error());
   const storage::ViewSizes sizes = view->database->sizes();
   Progress progress("checking", chunk_bytes(sizes));
-  std::uint64_t extra = 0;
   storage::CheckObserver observer;
   observer.on_finding = [&](const storage::Finding& finding) {
     progress.clear();
     print_finding(finding, common.json);
   };
   observer.on_progress = [&](const storage::CheckProgress& at) { progress.update(at.bytes); };
-  if (const auto checked = storage::read_catalog(*view->database);
-      checked.ok() && checked->meta.has_value() &&
-      checked->meta->store_id != view->marker.store_id) {
-    ++extra;
-    observer.on_finding({storage::Harm::store, "S9", "store",
-                         fmt::format("the database belongs to store '{}', the directory to '{}'",
-                                     checked->meta->store_id, view->marker.store_id)});
+  const auto catalog = storage::read_catalog(*view->database);
+  if (!catalog.ok()) return fail(kExitProblems, catalog.error());
+  std::vector<storage::Finding> extra = storage::check_references(*catalog);
+  if (catalog->meta.has_value() && catalog->meta->store_id != view->marker.store_id) {
+    extra.push_back({storage::Harm::store, "S9", "store",
+                     fmt::format("the database belongs to store '{}', the directory to '{}'",
+                                 catalog->meta->store_id, view->marker.store_id)});
   }
+  for (const storage::Finding& finding : extra) observer.on_finding(finding);
   auto result = storage::check_store(*view->database, observer);
   progress.finish();
   if (!result.ok()) return fail(kExitProblems, result.error());
-  result->findings += extra;
+  result->findings += extra.size();
   print_summary(*result, common.json);
   return result->findings == 0 ? kExitFine : kExitProblems;
 }
