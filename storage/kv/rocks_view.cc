@@ -62,6 +62,10 @@ class View final : public RocksView {
   void on_background_error(std::function<void(const Error&)>) override {}
   Status close() override;
   ViewSizes sizes() override;
+  std::optional<std::string> salvage(Family family, Bytes key) override;
+  Status verify_tables() override {
+    return to_status(db_->VerifyChecksum(rocksdb::ReadOptions()), "verifying the tables");
+  }
   Result<std::uint32_t> create_backup(const std::string& directory, const std::string& note,
                                       std::function<void()> progress) override {
     return create_backup_of(*db_, *env_, directory, note, std::move(progress));
@@ -125,6 +129,16 @@ Result<std::optional<std::string>> View::get(Family family, Bytes key) {
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return to_error(status, "reading the store");
   return std::optional<std::string>(std::move(value));
+}
+
+std::optional<std::string> View::salvage(Family family, Bytes key) {
+  if (handle(family) == nullptr) return std::nullopt;
+  rocksdb::ReadOptions options;
+  options.verify_checksums = false;
+  options.fill_cache = false;
+  std::string value;
+  if (!db_->Get(options, handle(family), slice(key), &value).ok()) return std::nullopt;
+  return value;
 }
 
 Status View::close() {

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,11 @@ struct BackupInfo {
 class RocksView : public KvStore {
  public:
   virtual ViewSizes sizes() = 0;
+  // The value of a record whose checksum is wrong, as it is on disk; nothing when not even that can
+  // be had.
+  virtual std::optional<std::string> salvage(Family family, Bytes key) = 0;
+  // Reads every block of every table (blob files are read with their records).
+  virtual Status verify_tables() = 0;
   // Adds a backup of this moment to `directory`, fsynced, and returns its id. `progress` is called
   // now and then. Memory: a copy buffer.
   virtual Result<std::uint32_t> create_backup(const std::string& directory, const std::string& note,

@@ -73,10 +73,7 @@ int run(const Common& common, const MessagesOptions& options) {
   if (!catalog.ok()) return fail(kExitProblems, catalog.error());
   const auto* const queue = find_queue(*catalog, options.filter.vhost, options.filter.queue);
   if (queue == nullptr) {
-    return fail(kExitProblems,
-                Error{Errc::not_found, fmt::format("there is no durable queue '{}' in vhost '{}'",
-                                                   printable(options.filter.queue),
-                                                   printable(options.filter.vhost))});
+    return fail(kExitProblems, no_such_queue(options.filter));
   }
   const std::string format = common.json ? "json" : options.format;
   if (format == "table") {
@@ -108,7 +105,7 @@ void add_messages(CLI::App& app, const Common& common, Chosen& chosen) {
       "messages",
       "The messages of a queue that are not settled, in order; nothing is taken out.\n"
       "R marks those that would be delivered with the redelivered flag.");
-  add_filter_options(*command, options->filter);
+  add_filter_options(*command, options->filter, QueueOption::required);
   command->add_option("--limit", options->limit, "Stop after so many; 0: none")->type_name("N");
   command
       ->add_option("--format", options->format,

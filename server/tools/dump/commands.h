@@ -38,7 +38,8 @@ void add_messages(CLI::App& app, const Common& common, Chosen& chosen);
 void add_check(CLI::App& app, const Common& common, Chosen& chosen);
 void add_stats(CLI::App& app, const Common& common, Chosen& chosen);
 void add_backup(CLI::App& app, const Common& common, Chosen& chosen);
-void add_transfer(CLI::App& app, const Common& common, Chosen& chosen);
+void add_export(CLI::App& app, const Common& common, Chosen& chosen);
+void add_import(CLI::App& app, const Common& common, Chosen& chosen);
 void add_repair(CLI::App& app, const Common& common, Chosen& chosen);
 void add_completion(CLI::App& app, Chosen& chosen);
 

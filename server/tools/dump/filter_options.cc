@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "storage/base/log.h"
+
 #include "server/tools/dump/output.h"
 
 namespace warren::dump {
@@ -22,8 +24,9 @@ Result<std::optional<std::int64_t>> moment(std::string_view option, const std::s
 
 }  // namespace
 
-void add_filter_options(CLI::App& command, FilterOptions& options) {
-  command.add_option("QUEUE", options.queue, "Name of the queue")->required();
+void add_filter_options(CLI::App& command, FilterOptions& options, QueueOption queue) {
+  command.add_option("QUEUE", options.queue, "Name of the queue")
+      ->required(queue == QueueOption::required);
   command.add_option("--vhost", options.vhost, "Its virtual host")
       ->type_name("NAME")
       ->capture_default_str();
@@ -47,6 +50,11 @@ void add_filter_options(CLI::App& command, FilterOptions& options) {
   command.add_option("--header", options.headers, "With this header; may be repeated")
       ->type_name("NAME=VALUE");
   command.add_option("--id", options.message_id, "With this message-id")->type_name("ID");
+}
+
+Error no_such_queue(const FilterOptions& options) {
+  return Error{Errc::not_found, fmt::format("there is no durable queue '{}' in vhost '{}'",
+                                            printable(options.queue), printable(options.vhost))};
 }
 
 Result<MessageFilter> make_filter(const FilterOptions& options, std::int64_t now_ms) {

@@ -28,7 +28,10 @@ struct FilterOptions {
   std::vector<std::string> headers;  // name=value
 };
 
-void add_filter_options(CLI::App& command, FilterOptions& options);
+enum class QueueOption : std::uint8_t { required, optional };
+void add_filter_options(CLI::App& command, FilterOptions& options, QueueOption queue);
+
+Error no_such_queue(const FilterOptions& options);
 
 // Errc::invalid_argument names the option that does not parse.
 Result<MessageFilter> make_filter(const FilterOptions& options, std::int64_t now_ms);

@@ -67,6 +67,9 @@ int main(int argc, char** argv) {
   warren::dump::add_check(app, common, chosen);
   warren::dump::add_stats(app, common, chosen);
   warren::dump::add_backup(app, common, chosen);
+  warren::dump::add_export(app, common, chosen);
+  warren::dump::add_import(app, common, chosen);
+  warren::dump::add_repair(app, common, chosen);
   warren::dump::add_completion(app, chosen);
   try {
     app.parse(argc, argv);

@@ -35,7 +35,8 @@ class QueueWalk {
       : store_(store), filter_(filter), handlers_(handlers) {}
 
   // False: stop.
-  bool walk(LogId log, const storage::LogStateRecord& state) {
+  bool walk(LogId log, std::uint32_t lane, const storage::LogStateRecord& state) {
+    lane_ = lane;
     Seq from = state.head;
     if (filter_.from > from) from = storage::chunk_base_for(store_, log, filter_.from);
     ChunkWalk chunks(store_, ChunkKey{log, from}, ChunkKey{LogId(log.value + 1), 0});
@@ -66,7 +67,7 @@ class QueueWalk {
         continue;
       }
       if (!filter_.wants(broker::MessageView(*block))) continue;
-      const FoundMessage found{entry.seq, entry.seq <= state.delivered_mark, block.get()};
+      const FoundMessage found{entry.seq, lane_, entry.seq <= state.delivered_mark, block};
       if (!handlers_.on_message(found)) return false;
     }
     return true;
@@ -75,6 +76,7 @@ class QueueWalk {
   storage::KvStore& store_;
   const MessageFilter& filter_;
   const WalkHandlers& handlers_;
+  std::uint32_t lane_ = 0;
 };
 
 }  // namespace
@@ -97,8 +99,10 @@ void walk_queue(storage::KvStore& store, const storage::Catalog& catalog,
                 const storage::QueueDefinition& queue, const MessageFilter& filter,
                 const WalkHandlers& handlers) {
   QueueWalk walk(store, filter, handlers);
-  for (const LogId log : queue_logs(queue)) {
-    if (!walk.walk(log, catalog.state(log))) return;
+  const std::vector<LogId> logs = queue_logs(queue);
+  for (std::size_t lane = 0; lane < logs.size(); ++lane) {
+    const LogId log = logs[lane];
+    if (!walk.walk(log, static_cast<std::uint32_t>(lane), catalog.state(log))) return;
   }
 }
 

@@ -32,8 +32,9 @@ struct MessageFilter {
 
 struct FoundMessage {
   Seq seq = 0;
+  std::uint32_t lane = 0;        // which of the queue's logs
   bool maybe_delivered = false;  // it would be delivered with `redelivered`
-  const Block* block = nullptr;
+  BlockRef block;
 };
 
 struct WalkHandlers {
