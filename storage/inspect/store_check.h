@@ -14,6 +14,7 @@
 #include "storage/base/ids.h"
 #include "storage/base/result.h"
 #include "storage/inspect/catalog.h"
+#include "storage/inspect/store_view.h"
 #include "storage/kv/kv_store.h"
 
 namespace warren::storage {
@@ -64,6 +65,10 @@ Result<StoreCheck> check_store(KvStore& store, const CheckObserver& observer = {
 // Definitions that refer to something which has no record: permissions to users and vhosts, queues
 // and exchanges to vhosts, bindings to queues. (Exchanges may be built in.)
 std::vector<Finding> check_references(const Catalog& catalog);
+
+// Damage in the files below: write-ahead logs changed in what had been written whole, blocks of
+// tables that fail their checksums. (Bodies in blob files are read by check_store.)
+std::vector<Finding> check_files(StoreView& view);
 
 std::string to_text(const Finding& finding);
 

@@ -54,7 +54,7 @@ void print_summary(const storage::StoreCheck& result, bool json) {
 }
 
 int run_check(const Common& common) {
-  const auto view = storage::open_store_view(common.data_dir);
+  auto view = storage::open_store_view(common.data_dir);
   if (!view.ok()) return cannot_open(view.error());
   const storage::ViewSizes sizes = view->database->sizes();
   Progress progress("checking", chunk_bytes(sizes));
@@ -72,6 +72,7 @@ int run_check(const Common& common) {
                      fmt::format("the database belongs to store '{}', the directory to '{}'",
                                  catalog->meta->store_id, view->marker.store_id)});
   }
+  for (storage::Finding& finding : storage::check_files(*view)) extra.push_back(std::move(finding));
   for (const storage::Finding& finding : extra) observer.on_finding(finding);
   auto result = storage::check_store(*view->database, observer);
   progress.finish();

@@ -214,7 +214,8 @@ bool parse_time(std::string_view text, std::int64_t now_ms, std::int64_t& unix_m
   parts.tm_min = part(14, 2);
   parts.tm_sec = part(17, 2);
   unix_ms = static_cast<std::int64_t>(::timegm(&parts)) * 1000 + part(20, 3);
-  return parts.tm_mon >= 0 && parts.tm_mon < 12;
+  full[10] = 'T';
+  return time_text(unix_ms) == full;  // and no 31st of February
 }
 
 std::string hex_text(Bytes bytes) {
