@@ -76,6 +76,8 @@ class ControlPlane {
   void finish(Operation& operation);
   void fail(const ReplyTo& to, amqp::AmqpError error);
 
+  void add_queue(Operation& operation, storage::QueueDefinition definition,
+                 ConnectionId connection);
   void remove_queue(Operation& operation, const Vhost& vhost, const QueueHandle& queue);
   void remove_exchange(Operation& operation, const Vhost& vhost, const Exchange& exchange);
   void remove_unused_exchanges(Operation& operation, const Vhost& vhost);

@@ -9,6 +9,7 @@
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/dedup.h"
+#include "server/broker/exchange/delayed.h"
 #include "server/broker/exchange/hash.h"
 
 namespace warren::broker {
@@ -125,6 +126,7 @@ std::optional<amqp::AmqpError> check_exchange_arguments(std::string_view type,
     if (auto error = check_text(name, arguments, object)) return error;
   }
   if (auto error = check_dedup_arguments(arguments, object)) return error;
+  if (auto error = check_delayed_arguments(type, arguments)) return error;
   if (type == kHashType) return check_hash_arguments(arguments, object);
   return std::nullopt;
 }
