@@ -106,7 +106,8 @@ void Server::make_shards() {
     parts.link = link_.get();
     parts.gauges = &gauges_;
     parts.store = &store_->shard(i);
-    parts.new_log_id = [this] { return store_->new_log_id(); };
+    parts.new_log_ids = [this](std::uint32_t count) { return store_->new_log_ids(count); };
+    parts.clock = &clock_;
     parts.limits = broker_limits(config_);
     shard->broker = std::make_unique<broker::BrokerShard>(std::move(parts));
     auth::UserStore* const users = &shard->users;

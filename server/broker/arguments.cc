@@ -35,7 +35,7 @@ constexpr Row kRows[] = {
     {"x-consumer-timeout", Kind::integer, 0, kMillisecondsMax},
 };
 
-constexpr std::array<std::string_view, 11> kWithoutEffect = {
+constexpr std::array<std::string_view, 11> kCompared = {
     "x-message-ttl",
     "x-expires",
     "x-max-length",
@@ -90,11 +90,7 @@ amqp::AmqpError invalid(std::string_view name, std::string_view object, std::str
 }  // namespace
 
 std::span<const std::string_view> compared_queue_arguments() {
-  return kWithoutEffect;
-}
-
-std::span<const std::string_view> queue_arguments_without_effect() {
-  return kWithoutEffect;
+  return kCompared;
 }
 
 std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arguments,

@@ -15,10 +15,6 @@ namespace warren::broker {
 // In the order in which they are compared. "x-queue-type" is not among them: it has a default.
 std::span<const std::string_view> compared_queue_arguments();
 
-// Queue arguments that are stored and compared but have no effect in this version: told to the
-// operator at declare.
-std::span<const std::string_view> queue_arguments_without_effect();
-
 // 406 for a known argument of the wrong type or range. `object`: "queue 'q' in vhost '/'".
 std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arguments,
                                                      std::string_view object);

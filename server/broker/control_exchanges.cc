@@ -77,6 +77,7 @@ std::optional<amqp::AmqpError> ControlPlane::refuse_binding(const ChangeBinding&
   } else {
     const QueueHandle* const queue = vhost.find_queue(definition.destination);
     if (queue == nullptr) return no_queue(definition.destination, vhost.name);
+    if (queue->hidden()) return hidden_queue(definition.destination, vhost.name);
     if (queue->definition.exclusive && queue->owner != message.connection) {
       return locked_queue(definition.destination, vhost.name);
     }

@@ -35,8 +35,10 @@ std::string_view truth(bool value) {
   return value ? "true" : "false";
 }
 
-std::string describe_value(const amqp::FieldValue* value) {
+// The type is said only where there is nothing to compare with, as RabbitMQ does.
+std::string describe_value(const amqp::FieldValue* value, const amqp::FieldValue* other) {
   if (value == nullptr) return "none";
+  if (other != nullptr) return fmt::format("'{}'", amqp::to_text(*value));
   return fmt::format("the value '{}' of type '{}'", amqp::to_text(*value),
                      amqp::type_name(value->type()));
 }
@@ -58,7 +60,7 @@ std::optional<amqp::AmqpError> argument_differs(std::string_view name, const std
   return amqp::channel_error(
       amqp::ReplyCode::precondition_failed,
       fmt::format("inequivalent arg '{}' for {}: received {} but current is {}", name, object,
-                  describe_value(r), describe_value(c)));
+                  describe_value(r, c), describe_value(c, r)));
 }
 
 }  // namespace

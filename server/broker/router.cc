@@ -28,7 +28,8 @@ void Router::visit(const Vhost& vhost, Exchange& exchange, const RouteInput& inp
   if (exchange.name().empty()) {
     // The default exchange: every queue is bound to it under its own name.
     input.for_each_key([&](Bytes key) {
-      if (QueueHandle* const queue = vhost.find_queue(key)) reach(*queue);
+      QueueHandle* const queue = vhost.find_queue(key);
+      if (queue != nullptr && !queue->hidden()) reach(*queue);
     });
     return;
   }

@@ -18,6 +18,9 @@ class SessionSink {
   virtual void on_delivery(const Delivery& delivery) = 0;
   // One queue has the publish for good: it is durable there, settled, or needs no disk.
   virtual void on_confirmed(std::uint16_t channel, std::uint64_t publish_seq) = 0;
+  // One queue has refused the publish.
+  virtual void on_refused(std::uint16_t channel, std::uint64_t publish_seq) = 0;
+  virtual void on_consumer_timed_out(const ConsumerTimedOut& timed_out) = 0;
   virtual void on_consumer_cancelled(ConsumerNumber consumer) = 0;
   virtual void on_ask(const Ask& ask) = 0;
   virtual void on_grant_return(const GrantReturn& back) = 0;

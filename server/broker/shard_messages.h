@@ -39,9 +39,10 @@ struct Reply {
   bool duplicate = false;           // of a DedupRequest
   std::uint32_t consumer_count = 0;
   BlockRef block;  // basic.get: the message; null: empty
-  Seq seq = 0;
+  Place place = 0;
   QueueId queue;
   bool redelivered = false;
+  std::uint32_t returns = 0;  // of a queue that counts them
 };
 
 // ---- session shard -> a queue's home ----
@@ -50,8 +51,8 @@ struct Reply {
 struct PublishMessage {
   struct Target {
     QueueId queue;
-    // Keeps the message durably: answers `confirm`, even if it is gone by now.
-    bool confirmed = false;
+    // Answers `confirm`, even if it is gone by now: it keeps the message durably, or may refuse it.
+    bool answers = false;
   };
   BlockRef block;
   boost::container::small_vector<Target, 2> targets;
@@ -64,10 +65,11 @@ enum class Settlement : std::uint8_t { ack, requeue, reject };
 struct SettleMessage {
   struct One {
     QueueId queue;
-    Seq seq = 0;
+    Place place = 0;
     Settlement how = Settlement::ack;
   };
   std::vector<One> settled;
+  bool several_shards = false;  // of a transaction over several shards: one commit (S4)
 };
 
 struct ConsumeRequest {
@@ -156,14 +158,25 @@ struct Delivery {
   ConnectionId connection;
   ConsumerNumber consumer = 0;
   QueueId queue;
-  Seq seq = 0;
+  Place place = 0;
   bool redelivered = false;
-  bool granted = false;  // it used a grant of limit_epoch
+  std::uint32_t returns = 0;  // of a queue that counts them
+  bool granted = false;       // it used a grant of limit_epoch
   std::uint32_t limit_epoch = 0;
   BlockRef block;
 };
 struct Confirmed {
   std::vector<storage::CommitToken> tokens;
+};
+// Publishes that a queue did not take (x-overflow).
+struct Refused {
+  std::vector<storage::CommitToken> tokens;
+};
+// A delivery of this consumer was not acknowledged in the time its queue allows.
+struct ConsumerTimedOut {
+  ConnectionId connection;
+  ConsumerNumber consumer = 0;
+  std::int64_t timeout_ms = 0;
 };
 struct ConsumerCancelled {
   ConnectionId connection;
@@ -257,8 +270,9 @@ struct Apply {
 using ShardMessage =
     std::variant<PublishMessage, SettleMessage, ConsumeRequest, CancelRequest, GetRequest,
                  PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
-                 HolderGone, Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn,
-                 DeclareExchange, DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue,
-                 RemoveExclusive, Applied, Apply, Marker, DirectReply, DedupRequest>;
+                 HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
+                 ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
+                 ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
+                 DirectReply, DedupRequest>;
 
 }  // namespace warren::broker

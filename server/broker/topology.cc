@@ -72,6 +72,7 @@ void Topology::on(const QueueAdded& change) {
   auto handle = std::make_unique<QueueHandle>();
   handle->definition = change.definition;
   handle->id = change.definition.log;
+  handle->settings = queue_settings(change.definition, {});
   handle->home = change.home;
   handle->owner = change.owner;
   vhost->queues.insert_or_assign(change.definition.name, std::move(handle));

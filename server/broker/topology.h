@@ -14,6 +14,7 @@
 
 #include "server/broker/broker_ids.h"
 #include "server/broker/exchange/exchange.h"
+#include "server/broker/queue_settings.h"
 
 namespace warren::broker {
 
@@ -23,10 +24,13 @@ class Queue;
 struct QueueHandle {
   storage::QueueDefinition definition;
   QueueId id;
+  QueueSettings settings;  // of arguments and policies
   ShardIndex home = 0;
   ConnectionId owner;              // of an exclusive queue
   std::vector<Binding*> incoming;  // bindings with this queue as destination
   std::uint64_t route_mark = 0;    // the last routing that reached this queue: one copy each
+  // Of a delayed-message exchange: no client may touch it.
+  bool hidden() const { return !settings.delayed_exchange.empty(); }
 };
 
 struct Vhost {

@@ -216,7 +216,7 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
     send(amqp::BasicGetEmpty{});
     return;
   }
-  const UnackedDelivery delivery{reply.queue, reply.seq, 0, pending.home};
+  const UnackedDelivery delivery{reply.queue, reply.place, 0, pending.home};
   const broker::MessageView message(*reply.block);
   amqp::BasicGetOk ok;
   ok.delivery_tag = track(delivery, pending.no_ack);
@@ -225,7 +225,7 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
   ok.routing_key = message.routing_key();
   ok.message_count = reply.message_count;
   send(ok);
-  session_.send_content(number_, reply.block);
+  session_.send_content(number_, reply.block, reply.returns);
 }
 
 }  // namespace warren::session

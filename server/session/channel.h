@@ -103,8 +103,12 @@ class Channel {
   void on_confirmed(std::uint64_t publish_seq) {
     if (publish_seq > confirm_offset_) confirms_.confirm(publish_seq - confirm_offset_);
   }
+  void on_refused(std::uint64_t publish_seq) {
+    if (publish_seq > confirm_offset_) confirms_.refuse(publish_seq - confirm_offset_);
+  }
   std::uint64_t confirm_end() const { return confirm_offset_ + confirms_.next_seq() - 1; }
   void on_consumer_cancelled(ConsumerRecord& consumer);
+  void on_consumer_timed_out(std::int64_t timeout_ms);
   void on_ask(ConsumerRecord& consumer, const broker::Ask& ask);
   void on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back);
   void flush_confirms();

@@ -197,7 +197,7 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home};
+  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home};
   if (delivery.granted && delivery.limit_epoch == limit_epoch_) {
     WARREN_ASSERT(consumer.granted > 0 && shared_granted_ > 0);
     --consumer.granted;
@@ -210,7 +210,7 @@ void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& deli
   deliver.exchange = message.exchange();
   deliver.routing_key = message.routing_key();
   send(deliver);
-  session_.send_content(number_, delivery.block);
+  session_.send_content(number_, delivery.block, delivery.returns);
   session_.owe_credit(consumer, delivery.block->size());
   // It obeyed the limit but takes nothing of it: the room is free again.
   if (consumer.no_ack && !asks_.empty()) serve_asks();
@@ -245,7 +245,7 @@ void Channel::settle(const std::vector<UnackedDelivery>& deliveries, broker::Set
       WARREN_ASSERT(shared_unacked_ > 0);
       --shared_unacked_;
     }
-    broker().settle(delivery.home, delivery.queue, delivery.seq, how);
+    broker().settle(delivery.home, delivery.queue, delivery.place, how);
   }
   if (!asks_.empty()) serve_asks();
 }

@@ -31,12 +31,12 @@ storage::BindingDefinition exchange_binding(const Method& method) {
 
 Outcome Channel::handle(const amqp::ExchangeDeclare& method) {
   const std::string name = broker::clean_name(method.exchange);
+  if (name.empty()) return default_exchange_refused();
   if (method.passive) {
     if (vhost().find_exchange(name) == nullptr) return broker::no_exchange(name, vhost().name);
     if (!method.nowait) send(amqp::ExchangeDeclareOk{});
     return {};
   }
-  if (name.empty()) return default_exchange_refused();
   if (Outcome refused = check_permission(auth::Operation::configure, name)) return refused;
   if (!broker::is_exchange_type(method.type)) {
     return amqp::channel_error(amqp::ReplyCode::precondition_failed,

@@ -201,11 +201,12 @@ Outcome Channel::handle(const amqp::ConfirmSelect& method) {
 }
 
 void Channel::flush_confirms() {
-  confirms_.flush([this](std::uint64_t seq, bool multiple) {
-    amqp::BasicAck ack;
-    ack.delivery_tag = seq;
-    ack.multiple = multiple;
-    send(ack);
+  confirms_.flush([this](std::uint64_t seq, bool multiple, bool acked) {
+    if (acked) {
+      send(amqp::BasicAck{.delivery_tag = seq, .multiple = multiple});
+    } else {
+      send(amqp::BasicNack{.delivery_tag = seq, .multiple = multiple});
+    }
   });
 }
 

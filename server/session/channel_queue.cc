@@ -43,6 +43,7 @@ std::optional<std::string> Channel::queue_name(Bytes given) const {
 Outcome Channel::find_queue(const std::string& name, broker::QueueHandle*& handle) {
   handle = vhost().find_queue(name);
   if (handle == nullptr) return broker::no_queue(name, session_.vhost_name());
+  if (handle->hidden()) return broker::hidden_queue(name, session_.vhost_name());
   if (handle->definition.exclusive && handle->owner != session_.connection_id()) {
     return broker::locked_queue(name, session_.vhost_name());
   }
@@ -87,11 +88,6 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
         fmt::format("queue '{}' in vhost '{}'", definition.name, definition.vhost);
     if (arguments.ok()) {
       if (auto error = broker::check_queue_arguments(*arguments, object)) return error;
-      for (const std::string_view name : broker::queue_arguments_without_effect()) {
-        if (!arguments->contains(name)) continue;
-        WLOG(warn, "argument has no effect in this version vhost='{}' queue='{}' argument={}",
-             printable(definition.vhost), printable(definition.name), name);
-      }
     }
   }
   if (definition.exclusive) session_.mark_owner();

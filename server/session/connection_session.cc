@@ -9,6 +9,7 @@
 #include "storage/base/log.h"
 
 #include "server/broker/message.h"
+#include "server/session/delivery_count.h"
 
 namespace warren::session {
 
@@ -141,8 +142,15 @@ Outcome ConnectionSession::dispatch_channel(const amqp::Frame& frame) {
     }
     return {};
   }
-  if (frame.type == amqp::kFrameHeader) return channel->on_header(frame.payload);
-  if (frame.type == amqp::kFrameBody) return channel->on_body(frame.payload);
+  if (frame.type != amqp::kFrameMethod) {
+    Outcome outcome = frame.type == amqp::kFrameHeader ? channel->on_header(frame.payload)
+                                                       : channel->on_body(frame.payload);
+    // A message that is refused is its publish's fault.
+    if (outcome && !outcome->closes_connection) {
+      current_method_ = {amqp::BasicPublish::kClassId, amqp::BasicPublish::kMethodId};
+    }
+    return outcome;
+  }
   Outcome outcome = channel->on_method(frame.payload);
   const bool closed = current_method_ ==
                       amqp::MethodId{amqp::ChannelClose::kClassId, amqp::ChannelClose::kMethodId};
@@ -427,11 +435,17 @@ void ConnectionSession::touch_output() {
   parts_.host->output_ready();
 }
 
-void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block) {
+void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block,
+                                     std::uint32_t returns) {
   const broker::MessageView message(*block);
   const Bytes body = message.body();
   std::string& text = out_.text();
-  amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  if (returns == 0) {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  } else {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(),
+                              with_delivery_count(message.properties(), returns));
+  }
   if (body.size() < kBodyReferenceBytes) {
     amqp::append_body_frames(text, channel, body, frame_max_);
     touch_output();

@@ -73,6 +73,8 @@ class ConnectionSession final : public broker::SessionSink {
   void on_reply(broker::Reply& reply) override;
   void on_delivery(const broker::Delivery& delivery) override;
   void on_confirmed(std::uint16_t channel, std::uint64_t publish_seq) override;
+  void on_refused(std::uint16_t channel, std::uint64_t publish_seq) override;
+  void on_consumer_timed_out(const broker::ConsumerTimedOut& timed_out) override;
   void on_consumer_cancelled(broker::ConsumerNumber consumer) override;
   void on_ask(const broker::Ask& ask) override;
   void on_grant_return(const broker::GrantReturn& back) override;
@@ -85,8 +87,9 @@ class ConnectionSession final : public broker::SessionSink {
     amqp::append_method_frame(out_.text(), channel, method);
     touch_output();
   }
-  // Header and body frames of a message; the method frame stands before.
-  void send_content(std::uint16_t channel, const BlockRef& block);
+  // Header and body frames of a message; the method frame stands before. `returns`, if not 0, is
+  // told in the header x-delivery-count.
+  void send_content(std::uint16_t channel, const BlockRef& block, std::uint32_t returns = 0);
   // Suspends the input until the answer; `make` builds the message around the ReplyTo.
   template <class MakeMessage>
   void request(std::uint16_t channel, PendingRequest pending, ShardIndex to, MakeMessage make) {

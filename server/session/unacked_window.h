@@ -13,7 +13,7 @@ namespace warren::session {
 
 struct UnackedDelivery {
   broker::QueueId queue;
-  Seq seq = 0;
+  broker::Place place = 0;
   broker::ConsumerNumber consumer = 0;  // 0: basic.get
   ShardIndex home = 0;
 };

@@ -73,6 +73,7 @@ class SimBroker {
 
   ManualClock& clock() { return clock_; }
   storage::MemoryDisk& disk() { return *disk_; }
+  std::shared_ptr<storage::MemoryDisk> shared_disk() { return disk_; }
   broker::BrokerShard& shard(ShardIndex index) { return *shards_[index]->broker; }
   // As the broker's process does when the disk runs full.
   void set_disk_alarm(bool alarm) { gauges_->set_disk(0, alarm); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ struct PublishOptions {
   std::string headers = {};     // encoded table
   std::string message_id = {};  // empty: none
   std::string reply_to = {};    // empty: none
+  std::string expiration = {};  // empty: none
+  int priority = -1;            // negative: none
 };
 
 class SimClient final : public session::SessionHost {
@@ -118,6 +121,8 @@ class SimClient final : public session::SessionHost {
   std::size_t unsent_bytes() const { return to_session_.size(); }
   bool closed_by_server() const { return session_->closed(); }
   const std::string& raw_output() const { return raw_output_; }
+  // Takes the output as bytes, in place of everything above that reads.
+  std::function<void(Bytes)> on_output;
   // Takes no more output: a client that does not read.
   void stop_reading() { reading_ = false; }
   void resume_reading() { reading_ = true; }
