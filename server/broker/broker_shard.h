@@ -51,6 +51,21 @@ struct Published {
   unsigned pending_confirms = 0;  // on_confirmed calls that will come
 };
 
+// What tx.commit makes happen at once.
+struct Transaction {
+  struct Publish {
+    BlockRef block;
+    bool persistent = false;
+    std::vector<const QueueHandle*> queues;
+  };
+  struct Settled {
+    ShardIndex home = 0;
+    SettleMessage::One one;
+  };
+  std::vector<Publish> publishes;
+  std::vector<Settled> settled;
+};
+
 // Runs on: its thread. Owned by: server/app. Bound: BrokerLimits.
 class BrokerShard final : public storage::StoreListener, private QueueHost, private ControlHost {
  public:
@@ -96,6 +111,9 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void count_direct_reply(ShardIndex to, const Block& block) {
     parts_.gauges->add_inbound(to, static_cast<std::int64_t>(block.size()));
   }
+  // All of it is one commit, over all queues and shards (B11). Returns how many answers come to
+  // `reply_to` when it is durable; 0: there was nothing to do.
+  unsigned commit(const Transaction& transaction, ReplyTo reply_to);
   // To a queue's home or to the control shard; in order with publishes and settlements to the same
   // shard.
   void send(ShardIndex to, ShardMessage message);
@@ -160,6 +178,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   // One overload per message that shards exchange.
   void on(PublishMessage& message);
   void on(SettleMessage& message);
+  void on(SyncRequest& message);
   void on(ConsumeRequest& message);
   void on(CancelRequest& message);
   void on(GetRequest& message);
@@ -197,6 +216,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void remember_holder(ConnectionId connection, Queue& queue);
   void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm, bool several_shards);
+  void commit_part(ShardIndex shard, const Transaction& transaction, bool several_shards);
   bool own_publishes_wait() const;
   void hold_part();
   void drain_inbox();

@@ -33,6 +33,12 @@ void BrokerShard::on(SettleMessage& message) {
   if (message.several_shards) hold_part();
 }
 
+void BrokerShard::on(SyncRequest& message) {
+  Reply done;
+  done.to = message.reply_to;
+  reply_when_durable(std::move(done));
+}
+
 Reply BrokerShard::missing_queue(const ReplyTo& to) {
   Reply reply;
   reply.to = to;

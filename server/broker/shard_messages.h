@@ -72,6 +72,11 @@ struct SettleMessage {
   bool several_shards = false;  // of a transaction over several shards: one commit (S4)
 };
 
+// Answered when all that came before it is durable.
+struct SyncRequest {
+  ReplyTo reply_to;
+};
+
 struct ConsumeRequest {
   ReplyTo reply_to;
   QueueId queue;
@@ -268,9 +273,9 @@ struct Apply {
 };
 
 using ShardMessage =
-    std::variant<PublishMessage, SettleMessage, ConsumeRequest, CancelRequest, GetRequest,
-                 PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
-                 HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
+    std::variant<PublishMessage, SettleMessage, SyncRequest, ConsumeRequest, CancelRequest,
+                 GetRequest, PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant,
+                 ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
                  ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
                  DirectReply, DedupRequest>;

@@ -116,8 +116,7 @@ Outcome Channel::publish() {
     const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
     if (ask_for_duplicate(block, headers)) return {};
   }
-  publish_routed(block);
-  return {};
+  return publish_routed(block);
 }
 
 // An exchange that drops what it has seen: a duplicate reaches no queue. True: another shard knows,
@@ -155,11 +154,11 @@ Outcome Channel::on_duplicate_answer(const PendingRequest& pending, bool duplica
     amqp::parse_properties(broker::MessageView(*pending.block).properties(), properties);
     if (Outcome error = find_publish_route(properties)) return error;
   }
-  publish_routed(pending.block);
-  return {};
+  return publish_routed(pending.block);
 }
 
-void Channel::publish_routed(const BlockRef& block) {
+Outcome Channel::publish_routed(const BlockRef& block) {
+  if (tx_) return defer_publish(block);
   broker::Published published;
   if (confirming_) {
     const storage::CommitToken token = broker::BrokerShard::confirm_token(
@@ -181,6 +180,7 @@ void Channel::publish_routed(const BlockRef& block) {
     confirms_.add(published.pending_confirms);
     if (published.pending_confirms == 0) session_.mark_confirms(number_);
   }
+  return {};
 }
 
 void Channel::return_unroutable(const BlockRef& block) {
@@ -195,6 +195,10 @@ void Channel::return_unroutable(const BlockRef& block) {
 }
 
 Outcome Channel::handle(const amqp::ConfirmSelect& method) {
+  if (tx_) {
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               "cannot switch from tx to confirm mode");
+  }
   confirming_ = true;
   if (!method.nowait) send(amqp::ConfirmSelectOk{});
   return {};
