@@ -206,6 +206,7 @@ class Channel {
   void set_shared_limit(std::uint16_t limit);
   void serve_asks();
   ConsumerRecord* find_consumer(std::string_view tag);
+  Outcome refuse_consumer(std::string_view tag);
   void forget_consumer(ConsumerRecord& consumer);
 
   ConnectionSession& session_;
