@@ -38,6 +38,14 @@ void ControlPlane::handle(DeclareQueue& message) {
                                     fmt::format("queue name '{}' contains reserved prefix 'amq.*'",
                                                 definition.name)));
   }
+  if (limits_.queues_max != 0 && vhost->queues.size() >= limits_.queues_max) {
+    return fail(
+        message.reply_to,
+        amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                            fmt::format("cannot declare queue '{}': queue limit in vhost '{}' ({}) "
+                                        "is reached",
+                                        definition.name, definition.vhost, limits_.queues_max)));
+  }
   operation.reply.to = message.reply_to;
   operation.reply.name = definition.name;
   add_queue(operation, std::move(definition), message.connection);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "server/amqp/field_table_codec.h"
+#include "server/amqp/wire_types.h"
 #include "server/broker/dedup.h"
 #include "server/broker/exchange/delayed.h"
 #include "server/broker/exchange/hash.h"
@@ -28,8 +29,14 @@ amqp::AmqpError invalid(std::string_view name, std::string_view object, std::str
 std::optional<amqp::AmqpError> check_text(std::string_view name, const amqp::FieldTable& arguments,
                                           std::string_view object) {
   const amqp::FieldValue* const value = arguments.find(name);
-  if (value == nullptr || amqp::as_string(*value)) return std::nullopt;
-  return invalid(name, object, fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  if (value == nullptr) return std::nullopt;
+  const auto text = amqp::as_string(*value);
+  if (!text) {
+    return invalid(name, object,
+                   fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  }
+  if (text->size() <= amqp::kShortStringBytesMax) return std::nullopt;
+  return invalid(name, object, fmt::format("longer than {} bytes", amqp::kShortStringBytesMax));
 }
 
 std::optional<amqp::AmqpError> check_integer(std::string_view name, std::int64_t min,
