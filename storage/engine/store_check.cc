@@ -85,7 +85,9 @@ Status Checker::check_definitions() {
       continue;
     }
     if (const auto* queue = std::get_if<QueueDefinition>(&*definition)) {
-      if (!defined_.emplace(queue->log, true).second) problem("log {} twice", queue->log.value);
+      for (const LogId log : logs_of(*queue)) {
+        if (!defined_.emplace(log, true).second) problem("log {} twice", log.value);
+      }
     }
   }
   return cursor->status();
