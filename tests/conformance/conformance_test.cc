@@ -5,13 +5,16 @@
 //   crash                   once per step: the broker loses power behind it
 // After a cut or a crash the broker serves a new client and holds nothing for the old ones.
 #include <algorithm>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/conformance/rules_document.h"
 #include "tests/conformance/runner.h"
 #include "tests/conformance/sim_world.h"
 
@@ -54,13 +57,28 @@ class ConformanceTest : public ::testing::Test {
 
 void add_test(const Case& script, const char* way, std::function<void()> body) {
   std::string suite = script.file;
-  std::replace(suite.begin(), suite.end(), '/', '_');
-  const std::string name = fmt::format("{}/{}", script.name, way);
+  std::replace_if(
+      suite.begin(), suite.end(), [](char c) { return c == '/' || c == '.'; }, '_');
+  const std::string name = fmt::format("{}{}{}", script.name, *way == 0 ? "" : "/", way);
   ::testing::RegisterTest(suite.c_str(), name.c_str(), nullptr, nullptr, script.file.c_str(),
                           script.line, [body]() -> ConformanceTest* {
                             // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): gtest owns it
                             return std::make_unique<ConformanceTest>(body).release();
                           });
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void check_rules(const std::string& path, const std::vector<Case>& cases) {
+  const std::string document = read_file(path);
+  for (const std::string& problem : rule_problems(document, cases)) ADD_FAILURE() << problem;
+  EXPECT_TRUE(refresh_rules(document, cases) == document)
+      << "RULES.md is stale: conformance --rules tests/conformance/RULES.md";
 }
 
 void add_tests(const Case& script) {
@@ -85,6 +103,11 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\n", cases.error().text);
     return 1;
   }
+  const std::string rules = std::string(argv[1]) + "/../RULES.md";
+  warren::conformance::Case document;
+  document.file = "RULES.md";
+  document.name = "NamesEveryCase";
+  warren::conformance::add_test(document, "", [&] { warren::conformance::check_rules(rules, *cases); });
   for (const warren::conformance::Case& script : *cases) warren::conformance::add_tests(script);
   return RUN_ALL_TESTS();
 }
