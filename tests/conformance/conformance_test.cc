@@ -107,7 +107,8 @@ int main(int argc, char** argv) {
   warren::conformance::Case document;
   document.file = "RULES.md";
   document.name = "NamesEveryCase";
-  warren::conformance::add_test(document, "", [&] { warren::conformance::check_rules(rules, *cases); });
+  warren::conformance::add_test(document, "",
+                                [&] { warren::conformance::check_rules(rules, *cases); });
   for (const warren::conformance::Case& script : *cases) warren::conformance::add_tests(script);
   return RUN_ALL_TESTS();
 }

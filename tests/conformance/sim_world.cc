@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "storage/base/assert.h"
-#include "storage/engine/store_check.h"
+#include "storage/inspect/store_check.h"
 
 #include "tests/conformance/runner.h"
 #include "tests/support/sim_client.h"

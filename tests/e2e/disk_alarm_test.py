@@ -3,46 +3,16 @@
 """A disk that runs full: publishers are blocked, consumers go on, and all is well once there is
 space again."""
 
-import os
 import pathlib
-import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-import pika
-
-from broker_process import Broker
-from e2e_case import PERSISTENT, BrokerCase, run
+from e2e_case import PERSISTENT, run
+from full_disk import FullDiskCase
 
 
-class DiskAlarm(BrokerCase):
-    @classmethod
-    def setUpClass(cls):
-        """The limit lies so much below what is free now that other users of the disk do not matter;
-        a file of twice that size crosses it."""
-        cls.broker = Broker()
-        cls.addClassCleanup(cls.broker.close)
-        free = shutil.disk_usage(cls.broker.folder).free
-        cls.margin = min(8 << 30, free // 8)
-        cls.broker.options += ["--disk-free-limit", str(free - cls.margin)]
-        cls.ballast = pathlib.Path(cls.broker.folder, "ballast")
-        cls.broker.start()
-
-    def setUp(self):
-        self.addCleanup(self.wait_for, "all clear", lambda: not self.alarm())
-        self.addCleanup(self.ballast.unlink, missing_ok=True)
-
-    def fill(self):
-        with open(self.ballast, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, 2 * self.margin)
-        self.wait_for("alarm", self.alarm)
-
-    def alarm(self):
-        """Does the log say that it is raised?"""
-        log = self.broker.log_text()
-        return log.rfind("disk alarm raised") > log.rfind("disk alarm cleared")
-
+class DiskAlarm(FullDiskCase):
     def publisher(self):
         """(channel, events): what the broker says of blocking."""
         connection = self.connect()

@@ -4,6 +4,8 @@
 //   errors        what ends a channel or a connection arrives as the documented event:
 //                 `channel-error CODE CLASS METHOD`, `cancelled`, `refused CODE`
 //   stop          a clean stop of the broker: `ready`, then `stopped CODE`
+//   blocked       publishes ten messages while the disk is full: `blocked REASON`, `unblocked`,
+//                 `confirmed N`
 //
 // AMQPLIB names the package: amqplib, or amqplib-0.10.5, which asks for frames of 4 KiB and has no
 // recovery of its own.
@@ -275,7 +277,19 @@ async function stop() {
   say('stopped', (await closed).code);
 }
 
-const scenarios = { work, 'dead-letter': deadLetter, recover, frames, errors, stop };
+async function blocked() {
+  const connection = await amqplib.connect(url);
+  connection.on('blocked', (reason) => say('blocked', reason));
+  connection.on('unblocked', () => say('unblocked'));
+  const channel = await connection.createConfirmChannel();
+  await declareWork(channel);
+  await publishNumbers(channel, `${name}.x`, 'work', 10);
+  await connection.close();
+}
+
+const scenarios = {
+  work, 'dead-letter': deadLetter, recover, frames, errors, stop, blocked,
+};
 scenarios[scenario]().catch((error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(1);

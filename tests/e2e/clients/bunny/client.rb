@@ -4,6 +4,8 @@
 #            `raised CLASS`, `channel-error CODE TEXT` for what has no answer, `cancelled`
 #   stop     a clean stop of the broker, which Bunny recovers from, exclusive queue included:
 #            `ready`, then `recovered`, `got BODY`
+#   blocked  publishes ten messages while the disk is full: `blocked REASON`, `unblocked`,
+#            `confirmed N`
 require 'bunny'
 require 'logger'
 require 'set'
@@ -257,6 +259,17 @@ def stop
   say('recovered')
   exchange.publish('after', routing_key: 'work')
   say('got', bodies.pop)
+  connection.close
+end
+
+def blocked
+  connection = connect
+  connection.on_blocked { |blocked| say('blocked', blocked.reason) }
+  connection.on_unblocked { say('unblocked') }
+  channel = connection.create_channel
+  channel.confirm_select
+  exchange, = declare_work(channel)
+  publish_numbers(channel, exchange, 10)
   connection.close
 end
 

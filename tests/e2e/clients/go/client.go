@@ -5,6 +5,8 @@
 //
 //	notify  what the broker says unasked: `closed CODE SERVER RECOVER` for channels, `cancelled`,
 //	        then `ready`, and on a clean stop `stopped CODE SERVER`
+//	blocked publishes ten messages while the disk is full: `blocked REASON`, `unblocked`,
+//	        `confirmed N`
 package main
 
 import (
@@ -288,10 +290,29 @@ func notify() {
 	say("stopped", reason.Code, reason.Server)
 }
 
+func blocked() {
+	connection, channel, err := open()
+	must(err)
+	must(declare(channel, name+".x", "direct", name+".q", "work", nil))
+	notices := connection.NotifyBlocked(make(chan amqp.Blocking))
+	go func() {
+		for notice := range notices {
+			if notice.Active {
+				say("blocked", notice.Reason)
+			} else {
+				say("unblocked")
+			}
+		}
+	}()
+	publishNumbers(channel, 10)
+	must(connection.Close())
+}
+
 func main() {
 	url = "amqp://guest:guest@127.0.0.1:" + os.Args[2] + "/"
 	name = os.Args[3]
 	scenarios := map[string]func(){
-		"work": work, "dead-letter": deadLetter, "recover": recoverRun, "notify": notify}
+		"work": work, "dead-letter": deadLetter, "recover": recoverRun, "notify": notify,
+		"blocked": blocked}
 	scenarios[os.Args[1]]()
 }

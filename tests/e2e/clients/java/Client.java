@@ -75,7 +75,7 @@ final class Client {
     channel.queueBind(queue, exchange, key);
   }
 
-  private static void publishNumbers(Channel channel, int count) throws Exception {
+  static void publishNumbers(Channel channel, int count) throws Exception {
     channel.confirmSelect();
     for (int number = 0; number < count; ++number) {
       channel.basicPublish(
@@ -166,6 +166,7 @@ final class Client {
       case "closes": Notices.closes(); break;
       case "notices": Notices.notices(); break;
       case "rpc": Notices.rpc(); break;
+      case "blocked": Notices.blocked(); break;
       default: throw new IllegalArgumentException(scenario);
     }
   }

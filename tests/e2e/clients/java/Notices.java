@@ -25,6 +25,8 @@ import java.util.concurrent.LinkedBlockingQueue;
  *       `info MESSAGES CONSUMERS` of a passive declare; `confirmed BOOLEAN`
  *   <li>rpc: `reply-to MESSAGES CONSUMERS` of the passive declare by which Spring finds direct
  *       reply-to; `answer TEXT` by RpcServer over it
+ *   <li>blocked: publishes ten messages while the disk is full: `blocked REASON`, `unblocked`,
+ *       `confirmed N`
  * </ul>
  */
 final class Notices {
@@ -128,6 +130,16 @@ final class Notices {
     RpcClient caller = new RpcClient(calling, "", queue, replies, ANSWER_MS);
     Client.say(caller.stringCall("one"));
     Client.say(caller.stringCall("two"));
+    connection.close();
+  }
+
+  static void blocked() throws Exception {
+    Connection connection = Client.factory().newConnection();
+    connection.addBlockedListener(
+        reason -> Client.say("blocked", reason), () -> Client.say("unblocked"));
+    Channel channel = connection.createChannel();
+    Client.declare(channel, Client.name + ".x", "direct", Client.name + ".q", "work", null);
+    Client.publishNumbers(channel, 10);
     connection.close();
   }
 }

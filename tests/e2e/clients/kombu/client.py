@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kombu on py-amqp. The scenarios of ../README.md; ConsumerMixin and publish(retry=True)
-recover."""
+recover. And:
+  blocked   publishes ten messages while the disk is full: `blocked REASON`, `unblocked`,
+            `confirmed N`"""
 
 import socket
 import sys
@@ -17,9 +19,9 @@ def say(*words):
     sys.stdout.flush()
 
 
-def connect():
+def connect(**options):
     return Connection(f"amqp://guest:guest@127.0.0.1:{PORT}//",
-                      transport_options={"confirm_publish": True})
+                      transport_options={"confirm_publish": True, **options})
 
 
 def publish(producer, number, **options):
@@ -193,7 +195,17 @@ def recover():
     say("done", total)
 
 
+def blocked():
+    connection = connect(on_blocked=lambda reason: say("blocked", reason),
+                         on_unblocked=lambda: say("unblocked"))
+    exchange = Exchange(f"{NAME}.x", "direct")
+    Queue(f"{NAME}.q", exchange, "work")(connection.default_channel).declare()
+    publish_numbers(Producer(connection.default_channel, exchange), 10)
+    connection.close()
+
+
 if __name__ == "__main__":
     SCENARIO, PORT, NAME = sys.argv[1:]
     socket.setdefaulttimeout(DRAIN_SECONDS)
-    {"work": work, "dead-letter": dead_letter, "recover": recover}[SCENARIO]()
+    {"work": work, "dead-letter": dead_letter, "recover": recover,
+     "blocked": blocked}[SCENARIO]()
