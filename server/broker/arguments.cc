@@ -114,6 +114,12 @@ amqp::AmqpError invalid(std::string_view name, std::string_view object, std::str
   return refused(fmt::format("invalid arg '{}' for {}: {}", name, object, why));
 }
 
+amqp::AmqpError other_type(std::string_view name, std::string_view object,
+                           const amqp::FieldTable& queue_arguments) {
+  return refused(fmt::format("invalid arg '{}' for {} of queue type rabbit_{}_queue", name, object,
+                             queue_type(queue_arguments)));
+}
+
 }  // namespace
 
 std::span<const std::string_view> compared_queue_arguments() {
@@ -147,8 +153,7 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
   }
   for (const Row& row : kRows) {
     if ((row.types & type) != 0 || !arguments.contains(row.name)) continue;
-    return refused(fmt::format("invalid arg '{}' for {} of queue type rabbit_{}_queue", row.name,
-                               object, queue_type(arguments)));
+    return other_type(row.name, object, arguments);
   }
   return std::nullopt;
 }
@@ -169,6 +174,31 @@ std::optional<amqp::AmqpError> check_queue_properties(const storage::QueueDefini
 std::optional<amqp::AmqpError> check_server_named(const amqp::FieldTable& arguments) {
   if (queue_type(arguments) != "quorum") return std::nullopt;
   return refused("Cannot declare a server-named queue for type rabbit_quorum_queue");
+}
+
+std::optional<amqp::AmqpError> check_consumer_arguments(const amqp::FieldTable& arguments,
+                                                        const amqp::FieldTable& queue_arguments,
+                                                        std::string_view object) {
+  for (const std::string_view name :
+       {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"}) {
+    if (arguments.contains(name)) return other_type(name, object, queue_arguments);
+  }
+  const amqp::FieldValue* const priority = arguments.find(kConsumerPriority);
+  if (priority == nullptr || amqp::as_integer(*priority)) return std::nullopt;
+  return invalid(kConsumerPriority, object,
+                 fmt::format("unacceptable type {}", amqp::type_name(priority->type())));
+}
+
+std::optional<amqp::AmqpError> check_get(const amqp::FieldTable& queue_arguments,
+                                         std::string_view object) {
+  const amqp::FieldValue* const single = queue_arguments.find("x-single-active-consumer");
+  const bool is_single = single != nullptr && amqp::as_bool(*single).value_or(false);
+  if (!is_single || queue_type(queue_arguments) != "quorum") return std::nullopt;
+  return amqp::channel_error(
+      amqp::ReplyCode::resource_locked,
+      fmt::format("cannot obtain access to locked {}. basic.get operations are not supported by "
+                  "quorum queues with single active consumer",
+                  object));
 }
 
 }  // namespace warren::broker

@@ -32,4 +32,13 @@ std::optional<amqp::AmqpError> check_queue_properties(const storage::QueueDefini
                                                       std::string_view object);
 std::optional<amqp::AmqpError> check_server_named(const amqp::FieldTable& arguments);
 
+// Of basic.consume: an integer, absent: 0.
+inline constexpr std::string_view kConsumerPriority = "x-priority";
+std::optional<amqp::AmqpError> check_consumer_arguments(const amqp::FieldTable& arguments,
+                                                        const amqp::FieldTable& queue_arguments,
+                                                        std::string_view object);
+// 405 for basic.get from a quorum queue with a single active consumer.
+std::optional<amqp::AmqpError> check_get(const amqp::FieldTable& queue_arguments,
+                                         std::string_view object);
+
 }  // namespace warren::broker
