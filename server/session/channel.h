@@ -176,6 +176,8 @@ class Channel {
   // The queue, unless it is missing (404) or another connection's (405).
   Outcome find_queue(const std::string& name, broker::QueueHandle*& handle);
   Outcome find_readable_queue(Bytes given, broker::QueueHandle*& handle);
+  Outcome read_consumer_arguments(Bytes encoded, const broker::QueueHandle& queue,
+                                  std::int32_t& priority);
   Outcome change_binding(bool add, storage::BindingDefinition definition, Waiting waiting,
                          bool nowait);
 
