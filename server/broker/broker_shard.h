@@ -51,6 +51,21 @@ struct Published {
   unsigned pending_confirms = 0;  // on_confirmed calls that will come
 };
 
+// What tx.commit makes happen at once.
+struct Transaction {
+  struct Publish {
+    BlockRef block;
+    bool persistent = false;
+    std::vector<const QueueHandle*> queues;
+  };
+  struct Settled {
+    ShardIndex home = 0;
+    SettleMessage::One one;
+  };
+  std::vector<Publish> publishes;
+  std::vector<Settled> settled;
+};
+
 // Runs on: its thread. Owned by: server/app. Bound: BrokerLimits.
 class BrokerShard final : public storage::StoreListener, private QueueHost, private ControlHost {
  public:
@@ -88,10 +103,17 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   Published publish(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm);
   void settle(ShardIndex home, QueueId queue, Place place, Settlement how);
+  // Where the ids that an exchange has seen are kept.
+  ShardIndex dedup_home(const std::string& vhost, const std::string& exchange) const;
+  // REQUIRES: this shard is the exchange's home.
+  bool is_duplicate(const DedupRequest& request);
   // A DirectReply with this block is going to be sent: it counts as backlog of its receiver.
   void count_direct_reply(ShardIndex to, const Block& block) {
     parts_.gauges->add_inbound(to, static_cast<std::int64_t>(block.size()));
   }
+  // All of it is one commit, over all queues and shards (B11). Returns how many answers come to
+  // `reply_to` when it is durable; 0: there was nothing to do.
+  unsigned commit(const Transaction& transaction, ReplyTo reply_to);
   // To a queue's home or to the control shard; in order with publishes and settlements to the same
   // shard.
   void send(ShardIndex to, ShardMessage message);
@@ -156,6 +178,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   // One overload per message that shards exchange.
   void on(PublishMessage& message);
   void on(SettleMessage& message);
+  void on(SyncRequest& message);
   void on(ConsumeRequest& message);
   void on(CancelRequest& message);
   void on(GetRequest& message);
@@ -175,6 +198,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(Ask& message);
   void on(GrantReturn& message);
   void on(DirectReply& message);
+  void on(DedupRequest& message);
   void on(Apply& message);
   void on(Marker&) {}  // see drain_inbox
   template <class ControlMessage>
@@ -192,6 +216,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void remember_holder(ConnectionId connection, Queue& queue);
   void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm, bool several_shards);
+  void commit_part(ShardIndex shard, const Transaction& transaction, bool several_shards);
   bool own_publishes_wait() const;
   void hold_part();
   void drain_inbox();
@@ -254,6 +279,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   boost::unordered_flat_map<LogId, QueueId> lanes_;  // further logs of queues with priorities
   std::vector<std::pair<storage::CommitToken, bool>> answers_;  // to publishes; taken or refused
   std::deque<DeadLetterTask> dead_letters_;                     // for the next epoch
+  boost::unordered_flat_map<std::pair<std::string, std::string>, DedupCache>
+      dedup_caches_;  // by vhost and exchange
   std::vector<QueueId> failed_reads_;
   Instant retry_reads_at_ = Instant::max();
   boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;

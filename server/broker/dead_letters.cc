@@ -68,6 +68,7 @@ BlockRef BrokerShard::route_dead_letter(const Queue& queue, const Leaving& leavi
   input.routing_key = message.routing_key();
   if (parsed && properties.headers) input.headers = properties.headers->value;
   input.extra_keys = letter.extra_keys;
+  if (parsed) input.properties = &properties;
   for (QueueHandle* const target : router_.route(*vhost, *exchange, input)) {
     const bool closed = std::find(letter.closed.begin(), letter.closed.end(),
                                   target->definition.name) != letter.closed.end();

@@ -2,11 +2,13 @@
 #include "server/broker/exchange_arguments.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "server/amqp/field_table_codec.h"
+#include "server/broker/dedup.h"
 #include "server/broker/exchange/hash.h"
 
 namespace warren::broker {
@@ -27,6 +29,20 @@ std::optional<amqp::AmqpError> check_text(std::string_view name, const amqp::Fie
   const amqp::FieldValue* const value = arguments.find(name);
   if (value == nullptr || amqp::as_string(*value)) return std::nullopt;
   return invalid(name, object, fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+}
+
+std::optional<amqp::AmqpError> check_integer(std::string_view name, std::int64_t min,
+                                             std::int64_t max, const amqp::FieldTable& arguments,
+                                             std::string_view object) {
+  const amqp::FieldValue* const value = arguments.find(name);
+  if (value == nullptr) return std::nullopt;
+  const auto number = amqp::as_integer(*value);
+  if (!number) {
+    return invalid(name, object,
+                   fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  }
+  if (*number >= min && *number <= max) return std::nullopt;
+  return invalid(name, object, fmt::format("value {} is not in {} to {}", *number, min, max));
 }
 
 // REQUIRES: check_text() found nothing.
@@ -57,6 +73,19 @@ std::optional<amqp::AmqpError> check_hash_arguments(const amqp::FieldTable& argu
     }
   }
   return check_one_of("x-algorithm", {"ring", "jump"}, arguments, object);
+}
+
+std::optional<amqp::AmqpError> check_dedup_arguments(const amqp::FieldTable& arguments,
+                                                     std::string_view object) {
+  const amqp::FieldValue* const value = arguments.find(kDedupArgument);
+  if (value == nullptr) return std::nullopt;
+  if (!amqp::as_bool(*value)) {
+    return invalid(kDedupArgument, object,
+                   fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  }
+  if (auto error = check_integer(kDedupSize, 1, kDedupSizeMax, arguments, object)) return error;
+  if (auto error = check_integer(kDedupTtl, 0, INT64_MAX, arguments, object)) return error;
+  return check_text(kDedupHeader, arguments, object);
 }
 
 std::optional<amqp::AmqpError> check_weight(std::string_view key) {
@@ -95,6 +124,7 @@ std::optional<amqp::AmqpError> check_exchange_arguments(std::string_view type,
   for (const std::string_view name : {"alternate-exchange", "x-alternate-exchange"}) {
     if (auto error = check_text(name, arguments, object)) return error;
   }
+  if (auto error = check_dedup_arguments(arguments, object)) return error;
   if (type == kHashType) return check_hash_arguments(arguments, object);
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include "storage/base/log.h"
 
 #include "server/broker/broker_shard.h"
+#include "server/broker/exchange/stable_hash.h"
 #include "server/broker/message.h"
 
 namespace warren::broker {
@@ -30,6 +31,12 @@ void BrokerShard::on(PublishMessage& message) {
 void BrokerShard::on(SettleMessage& message) {
   for (const SettleMessage::One& one : message.settled) settle_here(one.queue, one.place, one.how);
   if (message.several_shards) hold_part();
+}
+
+void BrokerShard::on(SyncRequest& message) {
+  Reply done;
+  done.to = message.reply_to;
+  reply_when_durable(std::move(done));
 }
 
 Reply BrokerShard::missing_queue(const ReplyTo& to) {
@@ -193,6 +200,26 @@ void BrokerShard::on(DirectReply& message) {
   reply(std::move(answer));
 }
 
+// ---- deduplication ----
+
+ShardIndex BrokerShard::dedup_home(const std::string& vhost, const std::string& exchange) const {
+  return static_cast<ShardIndex>((stable_hash(vhost) ^ mix_bits(stable_hash(exchange))) %
+                                 parts_.shard_count);
+}
+
+bool BrokerShard::is_duplicate(const DedupRequest& request) {
+  const auto [cache, added] =
+      dedup_caches_.try_emplace({request.vhost, request.exchange}, request.size);
+  return !cache->second.insert(request.id, request.now);
+}
+
+void BrokerShard::on(DedupRequest& message) {
+  Reply answer;
+  answer.to = message.reply_to;
+  answer.duplicate = is_duplicate(message);
+  reply(std::move(answer));
+}
+
 // ---- the control shard and its changes ----
 
 template <class ControlMessage>
@@ -217,6 +244,8 @@ void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
   for (const TopologyChange& change : changes) {
     if (const auto* const removed = std::get_if<QueueRemoved>(&change)) {
       if (removed->home == parts_.self) destroy_queue(*removed);
+    } else if (const auto* const gone = std::get_if<ExchangeRemoved>(&change)) {
+      dedup_caches_.erase({gone->vhost, gone->name});
     }
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {

@@ -17,6 +17,7 @@
 
 #include "server/amqp/amqp_error.h"
 #include "server/broker/broker_ids.h"
+#include "server/broker/dedup.h"
 #include "server/broker/topology.h"
 
 namespace warren::broker {
@@ -35,6 +36,7 @@ struct Reply {
   bool no_queue = false;            // the queue is gone: a 404 with the name the session knows
   std::string name;                 // queue.declare: the queue
   std::uint32_t message_count = 0;  // ready messages
+  bool duplicate = false;           // of a DedupRequest
   std::uint32_t consumer_count = 0;
   BlockRef block;  // basic.get: the message; null: empty
   Place place = 0;
@@ -68,6 +70,11 @@ struct SettleMessage {
   };
   std::vector<One> settled;
   bool several_shards = false;  // of a transaction over several shards: one commit (S4)
+};
+
+// Answered when all that came before it is durable.
+struct SyncRequest {
+  ReplyTo reply_to;
 };
 
 struct ConsumeRequest {
@@ -205,6 +212,17 @@ struct DirectReply {
   BlockRef block;
 };
 
+// ---- session shard -> an exchange's home for deduplication ----
+
+struct DedupRequest {
+  ReplyTo reply_to;
+  std::string vhost;
+  std::string exchange;
+  std::size_t size = 0;  // of the exchange's cache
+  DedupId id;
+  Instant now;
+};
+
 // ---- session shard -> control shard ----
 
 struct DeclareExchange {
@@ -255,11 +273,11 @@ struct Apply {
 };
 
 using ShardMessage =
-    std::variant<PublishMessage, SettleMessage, ConsumeRequest, CancelRequest, GetRequest,
-                 PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
-                 HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
+    std::variant<PublishMessage, SettleMessage, SyncRequest, ConsumeRequest, CancelRequest,
+                 GetRequest, PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant,
+                 ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
                  ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
-                 DirectReply>;
+                 DirectReply, DedupRequest>;
 
 }  // namespace warren::broker

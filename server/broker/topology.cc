@@ -44,6 +44,7 @@ void Topology::on(const ExchangeAdded& change) {
   WARREN_ASSERT(vhost != nullptr);
   auto exchange = make_exchange(change.definition);
   exchange->alternate = alternate_exchange(change.definition.arguments);
+  exchange->dedup = read_dedup_settings(change.definition.arguments);
   vhost->exchanges.insert_or_assign(change.definition.name, std::move(exchange));
 }
 

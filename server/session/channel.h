@@ -62,18 +62,21 @@ enum class Waiting : std::uint8_t {
   consume,
   cancel,
   get,
+  tx_commit,
   direct_reply,
+  deduplicate,
 };
 
 struct PendingRequest {
   Waiting what = Waiting::get;
+  unsigned answers = 1;  // that come; the last one counts
   bool nowait = false;
   bool no_ack = false;                  // get
   broker::ConsumerNumber consumer = 0;  // consume
   ShardIndex home = 0;                  // get
   std::string name;                     // consume, cancel: the tag; queue.declare: the queue
   std::string queue;                    // of a request that a queue's home answers: for its 404
-  BlockRef block;                       // direct_reply: to be returned if nobody takes it
+  BlockRef block;                       // direct_reply, deduplicate: the message
   std::uint64_t publish_seq = 0;        // direct_reply: to be confirmed; 0: not confirming
 };
 
@@ -148,6 +151,9 @@ class Channel {
   Outcome handle(const amqp::BasicRecover& method);
   Outcome handle(const amqp::BasicRecoverAsync& method);
   Outcome handle(const amqp::ConfirmSelect& method);
+  Outcome handle(const amqp::TxSelect& method);
+  Outcome handle(const amqp::TxCommit& method);
+  Outcome handle(const amqp::TxRollback& method);
   template <class Method>
   Outcome handle(const Method& method);
 
@@ -167,9 +173,15 @@ class Channel {
                          bool nowait);
 
   Outcome publish();
+  // The rest of publish(), when it is known where the message goes.
+  Outcome publish_routed(const BlockRef& block);
+  bool ask_for_duplicate(const BlockRef& block, Bytes headers);
+  Outcome on_duplicate_answer(const PendingRequest& pending, bool duplicate);
   Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
+  Outcome defer_publish(BlockRef block);
+  Outcome defer_settlements(broker::Settlement how);
 
   Outcome consume_replies(const amqp::BasicConsume& method);
   Outcome declare_reply_queue(std::string_view name, bool nowait);
@@ -203,7 +215,27 @@ class Channel {
     std::string exchange;
     std::string routing_key;
     std::vector<broker::QueueHandle*> queues;
+    std::optional<broker::DedupSettings> dedup;  // never of a remembered route
   } route_;
+
+  // What waits for tx.commit. Bound: kTransactionBytesMax.
+  struct DeferredPublish {
+    BlockRef block;
+    bool persistent = false;
+    bool mandatory = false;
+    std::vector<std::string> queues;
+    std::vector<std::string> reply_addresses;
+  };
+  struct DeferredSettlement {
+    UnackedDelivery delivery;
+    broker::Settlement how = broker::Settlement::ack;
+  };
+  struct DeferredWork {
+    std::vector<DeferredPublish> publishes;
+    std::vector<DeferredSettlement> settled;
+    std::uint64_t bytes = 0;
+  };
+  std::optional<DeferredWork> tx_;  // set in tx mode
 
   // Consuming
   std::optional<ReplyConsumer> reply_consumer_;

@@ -197,7 +197,8 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home};
+  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home,
+                                0};
   if (delivery.granted && delivery.limit_epoch == limit_epoch_) {
     WARREN_ASSERT(consumer.granted > 0 && shared_granted_ > 0);
     --consumer.granted;
@@ -256,6 +257,7 @@ Outcome Channel::settle_tag(std::uint64_t tag, bool multiple, broker::Settlement
     return amqp::channel_error(amqp::ReplyCode::precondition_failed,
                                fmt::format("unknown delivery tag {}", tag));
   }
+  if (tx_) return defer_settlements(how);
   // Requeued oldest last or first, the queue puts them back by position.
   settle(scratch_, how);
   return {};

@@ -95,7 +95,8 @@ Outcome Channel::find_publish_route(const amqp::PropertiesView& properties) {
   const broker::RouteInput input{content_.routing_key(), headers, content_.extra_keys(),
                                  &properties};
   route_.queues = broker().route(vhost(), *exchange, input);
-  if (!one_key || !broker().routed_by_key()) return {};
+  route_.dedup = exchange->dedup;
+  if (!one_key || route_.dedup || !broker().routed_by_key()) return {};
   route_.version = version;
   route_.exchange = content_.exchange();
   route_.routing_key = content_.routing_key();
@@ -110,7 +111,54 @@ Outcome Channel::publish() {
   WARREN_ASSERT(parsed);  // the assembler has checked it
   if (Outcome error = check_properties(properties)) return error;
   if (Outcome error = find_publish_route(properties)) return error;
+  // What reaches nobody is not remembered: it may come again when there is a queue.
+  if (route_.dedup && !route_.queues.empty()) {
+    const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
+    if (ask_for_duplicate(block, headers)) return {};
+  }
+  return publish_routed(block);
+}
 
+// An exchange that drops what it has seen: a duplicate reaches no queue. True: another shard knows,
+// and the publish goes on with its answer.
+bool Channel::ask_for_duplicate(const BlockRef& block, Bytes headers) {
+  auto id = broker::read_dedup_id(*route_.dedup, headers);
+  if (!id) return false;
+  broker::DedupRequest request;
+  request.vhost = session_.vhost_name();
+  request.exchange = content_.exchange();
+  request.size = route_.dedup->size;
+  request.id = std::move(*id);
+  request.now = session_.clock().now();
+  const ShardIndex home = broker().dedup_home(request.vhost, request.exchange);
+  if (home == broker().index()) {
+    if (broker().is_duplicate(request)) route_.queues.clear();
+    return false;
+  }
+  PendingRequest pending;
+  pending.what = Waiting::deduplicate;
+  pending.block = block;
+  session_.request(number_, std::move(pending), home, [&](broker::ReplyTo to) {
+    request.reply_to = to;
+    return std::move(request);
+  });
+  return true;
+}
+
+Outcome Channel::on_duplicate_answer(const PendingRequest& pending, bool duplicate) {
+  if (duplicate) {
+    route_.queues.clear();
+  } else {
+    // The topology may have changed meanwhile.
+    amqp::PropertiesView properties;
+    amqp::parse_properties(broker::MessageView(*pending.block).properties(), properties);
+    if (Outcome error = find_publish_route(properties)) return error;
+  }
+  return publish_routed(pending.block);
+}
+
+Outcome Channel::publish_routed(const BlockRef& block) {
+  if (tx_) return defer_publish(block);
   broker::Published published;
   if (confirming_) {
     const storage::CommitToken token = broker::BrokerShard::confirm_token(
@@ -147,6 +195,10 @@ void Channel::return_unroutable(const BlockRef& block) {
 }
 
 Outcome Channel::handle(const amqp::ConfirmSelect& method) {
+  if (tx_) {
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               "cannot switch from tx to confirm mode");
+  }
   confirming_ = true;
   if (!method.nowait) send(amqp::ConfirmSelectOk{});
   return {};

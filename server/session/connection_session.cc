@@ -341,6 +341,7 @@ broker::ReplyTo ConnectionSession::suspend(std::uint16_t channel, PendingRequest
 
 void ConnectionSession::on_reply(broker::Reply& reply) {
   if (!pending_ || reply.to.ticket != ticket_) return;  // of a conversation that ended
+  if (--pending_->answers > 0) return;
   PendingRequest pending = std::move(*pending_);
   pending_.reset();
   if (awaits_release_) {

@@ -96,6 +96,8 @@ class ConnectionSession final : public broker::SessionSink {
     const broker::ReplyTo reply_to = suspend(channel, std::move(pending));
     broker().send(to, make(reply_to));
   }
+  // As request(), for a commit; false: there was nothing to do, and nothing is waited for.
+  bool request_commit(std::uint16_t channel, const broker::Transaction& transaction);
   void add_consumer(ConsumerRecord& consumer);
   void remove_consumer(ConsumerRecord& consumer);
   ConsumerRecord* find_consumer(broker::ConsumerNumber number);

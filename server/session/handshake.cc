@@ -142,10 +142,11 @@ Outcome ConnectionSession::handle(const amqp::ConnectionTuneOk& method) {
         amqp::ReplyCode::not_allowed,
         fmt::format("negotiated {} = {} is {} allowed value ({})", what, value, than, bound));
   };
-  if (method.frame_max < kFrameMinBytes) {
+  if (method.frame_max != 0 && method.frame_max < kFrameMinBytes) {
     return refuse("frame_max", method.frame_max, "lower than the minimum", kFrameMinBytes);
   }
-  if (method.frame_max > limits().frame_max) {
+  // Zero is "no limit", and we have one.
+  if (method.frame_max == 0 || method.frame_max > limits().frame_max) {
     return refuse("frame_max", method.frame_max, "higher than the maximum", limits().frame_max);
   }
   if (method.channel_max == 0 || method.channel_max > limits().channel_max) {

@@ -91,7 +91,7 @@ Result<std::string> make_store_id() {
 }
 
 // "Warren store\nformat 1\nid <uuid>\n"; lines that a later version adds behind these are its own.
-Result<std::string> parse_marker(Bytes text, const std::string& path) {
+Result<StoreMarker> parse_marker(Bytes text, const std::string& path) {
   const Error foreign{Errc::not_a_store, fmt::format("'{}' is not a Warren store marker", path)};
   const auto take_line = [&text](std::string_view prefix) -> std::optional<std::string> {
     const std::size_t end = text.find('\n');
@@ -116,7 +116,7 @@ Result<std::string> parse_marker(Bytes text, const std::string& path) {
   }
   const auto id = take_line("id ");
   if (!id.has_value() || id->empty()) return foreign;
-  return *id;
+  return StoreMarker{format, *id};
 }
 
 Status write_marker(const std::string& directory, const std::string& store_id) {
@@ -208,6 +208,30 @@ Result<int> take_lock(const std::string& path) {
 
 }  // namespace
 
+Result<StoreMarker> read_store_marker(const std::string& path) {
+  WARREN_TRY(const Contents contents, inspect(path));
+  if (contents != Contents::marker) {
+    return Error{Errc::not_a_store, fmt::format("'{}' holds no Warren store", path)};
+  }
+  const std::string marker = path + "/" + kMarkerName;
+  WARREN_TRY(const std::string text, read_small_file(marker));
+  return parse_marker(text, marker);
+}
+
+Status create_store_marker(const std::string& path, const std::string& store_id) {
+  WARREN_TRY(const Contents contents, inspect(path));
+  if (contents == Contents::marker) {
+    return Error{Errc::in_use, fmt::format("'{}' holds a store already", path)};
+  }
+  std::error_code error;
+  if (!fs::exists(path, error)) WARREN_CHECK(create_directory(path));
+  return write_marker(path, store_id);
+}
+
+std::string store_database_path(const std::string& path) {
+  return path + "/" + kDatabaseName;
+}
+
 StoreDirectory::StoreDirectory(StoreDirectory&& other) noexcept
     : path_(std::move(other.path_)),
       store_id_(std::move(other.store_id_)),
@@ -218,7 +242,7 @@ StoreDirectory::~StoreDirectory() {
 }
 
 std::string StoreDirectory::database_path() const {
-  return path_ + "/" + kDatabaseName;
+  return store_database_path(path_);
 }
 
 Result<StoreDirectory> StoreDirectory::open(const std::string& path) {
@@ -236,7 +260,8 @@ Result<StoreDirectory> StoreDirectory::open(const std::string& path) {
     return out;
   }
   WARREN_TRY(const std::string text, read_small_file(marker));
-  WARREN_TRY(out.store_id_, parse_marker(text, marker));
+  WARREN_TRY(const StoreMarker found, parse_marker(text, marker));
+  out.store_id_ = found.store_id;
   return out;
 }
 

@@ -3,6 +3,7 @@
 // in use. Layout: storage/FORMAT.md. Refuses without touching anything. Keeps: S9.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "storage/base/result.h"
@@ -11,6 +12,19 @@ namespace warren::storage {
 
 // The format that this build reads and writes.
 inline constexpr unsigned kStoreFormat = 1;
+
+struct StoreMarker {
+  unsigned format = 0;
+  std::string store_id;
+};
+
+// What the marker of an existing store says. Changes nothing. Errc::not_a_store when `path` is no
+// store, Errc::format_too_new when this build cannot read it.
+Result<StoreMarker> read_store_marker(const std::string& path);
+// Makes `path` a store of this id, durably. Refuses a directory that holds anything.
+Status create_store_marker(const std::string& path, const std::string& store_id);
+// Where the database of a store lies.
+std::string store_database_path(const std::string& path);
 
 // Holds the lock from open() to its end.
 class StoreDirectory {

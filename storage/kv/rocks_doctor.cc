@@ -48,6 +48,16 @@ Status cut_file(const std::string& path, std::uint64_t bytes) {
 
 }  // namespace
 
+std::uint64_t sound_manifest_bytes(Bytes manifest) {
+  const LogScan scan = scan_log(manifest);
+  if (scan.end != LogScan::End::torn) return manifest.size();
+  // Of several edits under one sync, a later one may have reached the disk without an earlier one.
+  // Further behind, good records say that this was synced and is not a tail.
+  const bool tail =
+      scan.records_behind == 0 || manifest.size() - scan.damage_at <= kEditsPerSyncBytesMax;
+  return tail ? scan.good_bytes : manifest.size();
+}
+
 Status repair_manifest_tail(const std::string& database) {
   std::error_code error;
   if (!fs::exists(database + "/CURRENT", error)) return {};  // a new database
@@ -57,15 +67,11 @@ Status repair_manifest_tail(const std::string& database) {
   const std::string path = database + "/" + current;
   if (!fs::exists(path, error)) return {};
   WARREN_TRY(const std::string manifest, read_file(path));
-  const LogScan scan = scan_log(manifest);
-  if (scan.end != LogScan::End::torn) return {};
-  // Of several edits under one sync, a later one may have reached the disk without an earlier one.
-  // Further behind, good records say that this was synced and is not a tail.
-  if (scan.records_behind > 0 && manifest.size() - scan.damage_at > kEditsPerSyncBytesMax)
-    return {};
+  const std::uint64_t sound = sound_manifest_bytes(manifest);
+  if (sound == manifest.size()) return {};
   WLOG(warn, "manifest ends in a record that was never synced, cut file={} bytes={} of={}", path,
-       scan.good_bytes, manifest.size());
-  return cut_file(path, scan.good_bytes);
+       sound, manifest.size());
+  return cut_file(path, sound);
 }
 
 Status check_write_ahead_logs(const std::string& database) {

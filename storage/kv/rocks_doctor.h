@@ -4,11 +4,17 @@
 // record behind a flipped bit of its write-ahead log.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "storage/base/bytes.h"
 #include "storage/base/result.h"
 
 namespace warren::storage {
+
+// How much of a manifest's content counts: all of it, unless it ends in an edit that was never
+// synced.
+std::uint64_t sound_manifest_bytes(Bytes manifest);
 
 // Cuts a torn tail off the current manifest: an edit that was never synced was never acted upon.
 // Anything else that is wrong with it is left for RocksDB to report.

@@ -39,7 +39,7 @@ rocksdb::DBOptions rocks_db_options(const RocksSettings& settings,
 
   // After a failed write nothing is confirmed: no healing by itself behind our back.
   options.max_bgerror_resume_count = 0;
-  options.listeners.push_back(std::move(listener));
+  if (listener != nullptr) options.listeners.push_back(std::move(listener));
 
   // One writer: nothing to gain from concurrent inserts, and their bookkeeping costs.
   options.allow_concurrent_memtable_write = false;

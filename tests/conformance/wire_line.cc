@@ -130,6 +130,7 @@ Argument LineReader::argument() {
   return out;
 }
 
+// "text", or "text"*1000: a thousand times.
 std::string LineReader::quoted() {
   std::string out;
   if (!take("\"")) fail("a quoted text is missing");
@@ -155,7 +156,12 @@ std::string LineReader::quoted() {
     }
     out.push_back(c);
   }
-  return out;
+  if (!take("*")) return out;
+  std::string all;
+  for (auto times = parse<std::uint64_t>(digits()); times > 0 && error_.empty(); --times) {
+    all += out;
+  }
+  return all;
 }
 
 Value LineReader::text_value(amqp::FieldType type, bool typed) {
@@ -163,10 +169,7 @@ Value LineReader::text_value(amqp::FieldType type, bool typed) {
   out.kind = Value::Kind::text;
   out.type = type;
   out.typed = typed;
-  const std::string piece = quoted();
-  std::uint64_t times = 1;
-  if (take("*")) times = parse<std::uint64_t>(digits());
-  for (; times > 0 && error_.empty(); --times) out.text += piece;
+  out.text = quoted();
   return out;
 }
 

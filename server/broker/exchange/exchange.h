@@ -15,6 +15,7 @@
 #include "server/amqp/field_value.h"
 #include "server/amqp/properties.h"
 #include "server/broker/broker_ids.h"
+#include "server/broker/dedup.h"
 
 namespace warren::broker {
 
@@ -97,6 +98,8 @@ class Exchange {
   std::uint64_t route_mark = 0;
   // Set by the topology: the exchange of the "alternate-exchange" argument, by name; empty: none.
   std::string alternate;
+  // Set by the topology: it drops what it has seen; not set: it does not.
+  std::optional<DedupSettings> dedup;
 
  protected:
   // Keeps the type's own index. A binding is removed before it dies.

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// import: what `export` wrote, into a stopped store. The file is read twice: nothing is written
+// before all of it was found good.
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "storage/inspect/catalog.h"
+#include "storage/inspect/store_view.h"
+#include "storage/record/definition_record.h"
+#include "storage/record/keys.h"
+
+#include "server/tools/dump/commands.h"
+#include "server/tools/dump/export_lines.h"
+#include "server/tools/dump/progress.h"
+#include "server/tools/dump/store_writer.h"
+
+namespace warren::dump {
+namespace {
+
+struct ImportOptions {
+  std::string input;
+  bool dry_run = false;
+};
+
+using QueueName = std::pair<std::string, std::string>;  // vhost, name
+
+struct Counts {
+  std::uint64_t definitions = 0;  // new ones
+  std::uint64_t known = 0;        // definitions that are there already, just so
+  std::uint64_t messages = 0;
+};
+
+// Calls `take` with each line. The first error names its line.
+template <class Take>
+Status for_each_line(const std::string& path, Take take) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return Error{Errc::io_error,
+                 fmt::format("cannot open '{}': {}", path,
+                             std::error_code(errno, std::generic_category()).message())};
+  }
+  std::uint64_t number = 0;
+  for (std::string text; std::getline(in, text);) {
+    ++number;
+    if (text.empty()) continue;
+    auto line = parse_export_line(text);
+    const Status taken = line.ok() ? take(line.take()) : Status(line.error());
+    if (!taken.ok()) {
+      return Error{taken.error().code,
+                   fmt::format("'{}' line {}: {}", path, number, taken.error().text)};
+    }
+  }
+  if (in.bad()) return Error{Errc::io_error, fmt::format("cannot read '{}'", path)};
+  return {};
+}
+
+// As stored, but for the log's number, which each store gives itself.
+std::string comparable(storage::Definition definition) {
+  if (auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
+    queue->log = LogId(1);
+  }
+  return storage::encode_definition(definition);
+}
+
+// The first pass: does all of the file fit this store?
+class Rehearsal {
+ public:
+  explicit Rehearsal(const std::vector<storage::Definition>& present) {
+    for (const storage::Definition& definition : present) note(definition);
+  }
+
+  Status take(const ExportLine& line) {
+    if (ended_) return wrong("something follows the end");
+    return std::visit([this](const auto& one) { return check(one); }, line);
+  }
+  Status finish() const {
+    if (!ended_) return wrong("the file has no end: it was cut short");
+    return {};
+  }
+  const Counts& counts() const { return counts_; }
+
+ private:
+  static Error wrong(std::string text) { return Error{Errc::invalid_argument, std::move(text)}; }
+
+  void note(const storage::Definition& definition) {
+    if (const auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
+      queues_.emplace(queue->vhost, queue->name);
+    }
+    known_[storage::encode_definition_key(definition)] = comparable(definition);
+  }
+  Status check(const ExportHead&) {
+    if (std::exchange(headed_, true)) return wrong("a second head");
+    return {};
+  }
+  Status check(const storage::Definition& definition) {
+    if (!headed_) return wrong("the file does not begin as an export");
+    const auto found = known_.find(storage::encode_definition_key(definition));
+    if (found == known_.end()) {
+      ++counts_.definitions;
+      note(definition);
+      return {};
+    }
+    if (found->second != comparable(definition)) {
+      return wrong(fmt::format("{} exists and is different", storage::definition_name(definition)));
+    }
+    ++counts_.known;
+    return {};
+  }
+  Status check(const ExportedMessage& message) {
+    if (!headed_) return wrong("the file does not begin as an export");
+    if (!queues_.contains(QueueName(message.vhost, message.queue))) {
+      storage::QueueDefinition queue;
+      queue.vhost = message.vhost;
+      queue.name = message.queue;
+      return wrong(
+          fmt::format("a message of {}, which does not exist", storage::definition_name(queue)));
+    }
+    ++counts_.messages;
+    return {};
+  }
+  Status check(const ExportEnd& end) {
+    if (!headed_) return wrong("the file does not begin as an export");
+    if (end.messages != counts_.messages) {
+      return wrong(
+          fmt::format("the file says {} messages and has {}", end.messages, counts_.messages));
+    }
+    ended_ = true;
+    return {};
+  }
+
+  std::map<std::string, std::string> known_;  // key -> comparable
+  std::set<QueueName> queues_;
+  Counts counts_;
+  bool headed_ = false;
+  bool ended_ = false;
+};
+
+class Importer {
+ public:
+  explicit Importer(StoreWriter& writer) : writer_(writer) {
+    for (const storage::Definition& definition : writer.definitions()) {
+      known_.insert(storage::encode_definition_key(definition));
+      if (const auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
+        logs_[QueueName(queue->vhost, queue->name)] = queue->log;
+      }
+    }
+  }
+
+  Status take(ExportLine line) {
+    if (auto* const definition = std::get_if<storage::Definition>(&line)) {
+      define(std::move(*definition));
+    } else if (auto* const message = std::get_if<ExportedMessage>(&line)) {
+      const LogId log = logs_.at(QueueName(message->vhost, message->queue));
+      bytes_ += message->block->size();
+      if (!writer_.append(log, std::move(message->block))) {
+        return Error{Errc::io_error, "the store failed"};
+      }
+    }
+    return {};
+  }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  void define(storage::Definition definition) {
+    if (!known_.insert(storage::encode_definition_key(definition)).second) return;
+    std::optional<QueueName> name;
+    if (const auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
+      name = QueueName(queue->vhost, queue->name);
+    }
+    writer_.define(std::move(definition));
+    if (name.has_value()) logs_[*name] = writer_.last_log();
+  }
+
+  StoreWriter& writer_;
+  std::set<std::string> known_;
+  std::map<QueueName, LogId> logs_;
+  std::uint64_t bytes_ = 0;
+};
+
+Result<Counts> rehearse(const Common& common, const ImportOptions& options) {
+  std::vector<storage::Definition> present;
+  {
+    WARREN_TRY(const storage::StoreView view, storage::open_store_view(common.data_dir));
+    WARREN_TRY(storage::Catalog catalog, storage::read_catalog(*view.database));
+    present = std::move(catalog.definitions);
+  }
+  Rehearsal rehearsal(present);
+  WARREN_CHECK(
+      for_each_line(options.input, [&](const ExportLine& line) { return rehearsal.take(line); }));
+  WARREN_CHECK(rehearsal.finish());
+  return rehearsal.counts();
+}
+
+int report(const Common& common, const Counts& counts, bool done) {
+  if (common.json) {
+    print_json({{"imported", done},
+                {"definitions", counts.definitions},
+                {"definitions_present", counts.known},
+                {"messages", counts.messages}});
+  } else {
+    print_line(fmt::format("{} {} definitions ({} were there already) and {} messages",
+                           done ? "imported" : "would import", counts.definitions, counts.known,
+                           counts.messages));
+  }
+  return kExitFine;
+}
+
+int run(const Common& common, const ImportOptions& options) {
+  // Not a new store by mistake: a directory that is none is refused here.
+  if (const auto marker = storage::read_store_marker(common.data_dir); !marker.ok()) {
+    return cannot_open(marker.error());
+  }
+  if (options.dry_run) {
+    const auto counts = rehearse(common, options);
+    return counts.ok() ? report(common, *counts, false) : fail(kExitProblems, counts.error());
+  }
+  const auto counts = rehearse(common, options);
+  if (!counts.ok()) return fail(kExitProblems, counts.error());
+  const auto writer = StoreWriter::open(common.data_dir);
+  if (!writer.ok()) return cannot_open(writer.error());
+  Importer importer(**writer);
+  Progress progress("importing", 0);
+  const Status taken = for_each_line(options.input, [&](ExportLine line) {
+    const Status one = importer.take(std::move(line));
+    progress.update(importer.bytes());
+    return one;
+  });
+  const Status finished = (*writer)->finish();
+  progress.finish();
+  if (!taken.ok()) return fail(kExitProblems, taken.error());
+  if (!finished.ok()) return fail(kExitProblems, finished.error());
+  return report(common, *counts, true);
+}
+
+}  // namespace
+
+void add_import(CLI::App& app, const Common& common, Chosen& chosen) {
+  const auto options = std::make_shared<ImportOptions>();  // shared with the callback
+  CLI::App* const command = app.add_subcommand(
+      "import",
+      "Puts what `export` wrote into a stopped store: definitions that are missing, and\n"
+      "the messages behind those of their queues. The file is checked first; fsynced.");
+  command->add_option("FILE", options->input, "What `export` wrote")->required();
+  command->add_flag("--dry-run", options->dry_run, "Check the file against the store, no more");
+  command->callback([&common, &chosen, options] {
+    chosen = [&common, options] { return run(common, *options); };
+  });
+}
+
+}  // namespace warren::dump

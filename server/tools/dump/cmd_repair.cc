@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// repair: makes a stopped store sound again, keeping what it takes out.
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "storage/base/clock.h"
+#include "storage/inspect/store_repair.h"
+
+#include "server/tools/dump/commands.h"
+
+namespace warren::dump {
+namespace {
+
+struct RepairOptions {
+  bool dry_run = false;
+  std::string quarantine;
+};
+
+// Created with the first record, so that a sound store gets no file.
+class Quarantine {
+ public:
+  explicit Quarantine(std::string path) : path_(std::move(path)) {}
+  Quarantine(const Quarantine&) = delete;
+  Quarantine& operator=(const Quarantine&) = delete;
+  ~Quarantine() {
+    if (file_ != nullptr) std::fclose(file_);
+  }
+
+  Status add(const storage::QuarantinedRecord& record) {
+    if (file_ == nullptr) file_ = std::fopen(path_.c_str(), "wbx");
+    if (file_ == nullptr) return os_error("create");
+    boost::json::object line;
+    line["family"] = storage::kFamilyNames[storage::family_index(record.family)];
+    line["key_base64"] = to_base64(record.key);
+    if (record.value.has_value()) {
+      line["value_base64"] = to_base64(*record.value);
+    } else {
+      line["value_base64"] = nullptr;
+    }
+    put_bytes(line, "why", record.why);
+    const std::string text = boost::json::serialize(line);
+    std::fwrite(text.data(), 1, text.size(), file_);
+    std::fputc('\n', file_);
+    return std::ferror(file_) == 0 ? Status() : os_error("write");
+  }
+  Status sync() {
+    if (file_ == nullptr) return {};
+    if (std::fflush(file_) == 0 && ::fsync(::fileno(file_)) == 0) return {};
+    return os_error("sync");
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  Status os_error(std::string_view doing) const {
+    return Error{Errc::io_error,
+                 fmt::format("cannot {} '{}': {}", doing, path_,
+                             std::error_code(errno, std::generic_category()).message())};
+  }
+  const std::string path_;
+  std::FILE* file_ = nullptr;
+};
+
+void report(const Common& common, const RepairOptions& options, const storage::RepairReport& done,
+            const std::string& quarantine) {
+  for (const std::string& what : done.by_hand) say("not repaired: " + what);
+  if (common.json) {
+    print_json({{"done", !options.dry_run},
+                {"actions", done.actions},
+                {"quarantined", done.quarantined},
+                {"by_hand", done.by_hand.size()}});
+    return;
+  }
+  if (done.actions == 0) {
+    print_line("nothing to repair");
+    return;
+  }
+  print_line(fmt::format(
+      "{} {} things{}", options.dry_run ? "would repair" : "repaired", done.actions,
+      done.quarantined == 0 ? std::string()
+                            : fmt::format(", {} records {} in '{}'", done.quarantined,
+                                          options.dry_run ? "would be" : "are", quarantine)));
+}
+
+int run(const Common& common, const RepairOptions& options) {
+  std::string path = options.quarantine;
+  if (path.empty()) {
+    path = fmt::format("warren-quarantine-{}.jsonl", SystemClock().wall_ms());
+  }
+  Quarantine quarantine(path);
+  storage::RepairOptions how;
+  how.dry_run = options.dry_run;
+  if (!options.dry_run) {
+    how.quarantine = [&](const storage::QuarantinedRecord& record) {
+      return quarantine.add(record);
+    };
+    how.before_change = [&] { return quarantine.sync(); };
+  }
+  how.on_action = [&](const std::string& where, const std::string& what) {
+    if (common.json) {
+      boost::json::object line;
+      put_bytes(line, "where", where);
+      put_bytes(line, "what", what);
+      print_json(line);
+    } else {
+      print_line(fmt::format("{}: {}", where, what));
+    }
+  };
+  const auto done = storage::repair_store(common.data_dir, how);
+  if (!done.ok()) return cannot_open(done.error());
+  report(common, options, *done, path);
+  const bool open = !done->by_hand.empty() || (options.dry_run && done->actions > 0);
+  return open ? kExitProblems : kExitFine;
+}
+
+}  // namespace
+
+void add_repair(CLI::App& app, const Common& common, Chosen& chosen) {
+  const auto options = std::make_shared<RepairOptions>();  // shared with the callback
+  CLI::App* const command = app.add_subcommand(
+      "repair",
+      "Makes a stopped store sound: damaged records are moved to a quarantine file, counts\n"
+      "are counted again. Says what it does; a second run finds nothing. Make a backup first.");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Only say what would be done; exit 1 if anything");
+  command
+      ->add_option("--quarantine", options->quarantine,
+                   "A new file for what is taken out; default: warren-quarantine-TIME.jsonl here")
+      ->type_name("FILE");
+  command->callback([&common, &chosen, options] {
+    chosen = [&common, options] { return run(common, *options); };
+  });
+}
+
+}  // namespace warren::dump

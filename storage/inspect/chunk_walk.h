@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks the chunks of a stretch of the store in key order, each with the set of what is settled in
+// it, and goes on behind whatever is damaged. Memory: one chunk and its set. Reads queue_log and
+// queue_acks; knows nothing of queues. Checks: S7.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "storage/base/bytes.h"
+#include "storage/base/result.h"
+#include "storage/kv/kv_store.h"
+#include "storage/record/ack_set.h"
+#include "storage/record/chunk_reader.h"
+#include "storage/record/keys.h"
+
+namespace warren::storage {
+
+// Records of one family with chunk keys, in [from, to). Where the store below cannot read, it finds
+// out by bisection which keys that concerns and passes over them.
+class ChunkCursor {
+ public:
+  ChunkCursor(KvStore& store, Family family, const ChunkKey& from, const ChunkKey& to);
+
+  // Something is here: a record, or a gap that could not be read.
+  bool valid() const { return gap_.has_value() || cursor_->valid(); }
+  // REQUIRES: valid(). Of a gap: its first key.
+  Bytes key() const { return gap_.has_value() ? Bytes(gap_->from) : cursor_->key(); }
+  // REQUIRES: valid() and no gap.
+  Bytes value() const { return cursor_->value(); }
+  void next();
+
+  struct Gap {
+    std::string from;  // keys of [from, to) cannot be read
+    std::string to;
+    Error error;
+  };
+  const std::optional<Gap>& gap() const { return gap_; }
+
+ private:
+  void settle();
+  void find_gap(const Error& error);
+  bool unreadable(const std::string& from, const std::string& to) const;
+
+  KvStore& store_;
+  Family family_;
+  std::string at_;  // everything below was seen
+  std::string to_;
+  std::unique_ptr<KvCursor> cursor_;
+  std::optional<Gap> gap_;
+};
+
+struct WalkedChunk {
+  enum class Kind : std::uint8_t {
+    sound,         // `reader` is set
+    damaged,       // `value` fails its checksum or is under a wrong key: `error` says which
+    unreadable,    // the store below fails to give it; stands for all keys of [key, gap_end)
+    missing,       // a settled set without its chunk
+    malformed_key  // neither log nor seq can be told
+  };
+  Kind kind = Kind::sound;
+  ChunkKey key;
+  Bytes raw_key;
+  Bytes value;
+  std::optional<ChunkReader> reader;
+  std::optional<Error> error;
+  ChunkKey gap_end;
+
+  bool has_acks = false;
+  Bytes raw_acks;
+  std::optional<AckSet> acks;  // when they are sound and of the chunk's size
+  std::optional<Error> acks_error;
+
+  // REQUIRES: kind is sound, index < reader->count().
+  bool settled(std::uint32_t index) const { return acks.has_value() && acks->test(index); }
+};
+
+class ChunkWalk {
+ public:
+  ChunkWalk(KvStore& store, const ChunkKey& from, const ChunkKey& to)
+      : chunks_(store, Family::queue_log, from, to), acks_(store, Family::queue_acks, from, to) {
+    load();
+  }
+
+  bool valid() const { return valid_; }
+  // Views until next(). REQUIRES: valid().
+  const WalkedChunk& chunk() const { return chunk_; }
+  void next();
+
+ private:
+  void load();
+  void load_chunk();
+  void load_acks();
+
+  ChunkCursor chunks_;
+  ChunkCursor acks_;
+  WalkedChunk chunk_;
+  bool took_chunk_ = false;
+  bool took_acks_ = false;
+  bool valid_ = false;
+};
+
+// The base of the chunk of `log` that would hold `seq`: the last one at or below it, else `seq`.
+Seq chunk_base_for(KvStore& store, LogId log, Seq seq);
+
+}  // namespace warren::storage

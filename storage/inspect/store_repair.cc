@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/inspect/store_repair.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "storage/base/log.h"
+#include "storage/inspect/catalog.h"
+#include "storage/inspect/chunk_walk.h"
+#include "storage/inspect/store_view.h"
+#include "storage/kv/rocks_doctor.h"
+#include "storage/kv/rocks_store.h"
+#include "storage/record/keys.h"
+#include "storage/record/log_state_record.h"
+#include "storage/record/store_meta.h"
+
+namespace warren::storage {
+namespace {
+
+constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+// As far as a start reserves.
+constexpr std::uint64_t kLogIdReserve = 1000;
+
+// Finds what has to be done. Bound: the batch grows with the damage, not with the store.
+class Plan {
+ public:
+  Plan(StoreView& view, const RepairOptions& options) : view_(view), options_(options) {}
+
+  Status make() {
+    WARREN_TRY(catalog_, read_catalog(*view_.database));
+    WARREN_CHECK(plan_records());
+    WARREN_CHECK(plan_chunks());
+    for (const auto& [log, state] : catalog_.states) {
+      if (!seen_.contains(log)) plan_state(log, Found{});
+    }
+    plan_meta();
+    return {};
+  }
+
+  const KvBatch& batch() const { return batch_; }
+  const RepairReport& report() const { return report_; }
+
+ private:
+  struct Found {
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+    Seq first = 0;
+    Seq last = 0;
+  };
+
+  void act(const std::string& where, const std::string& what) {
+    ++report_.actions;
+    if (options_.on_action) options_.on_action(where, what);
+  }
+  Status take_out(Family family, Bytes key, std::optional<std::string> value, std::string why) {
+    ++report_.quarantined;
+    if (!options_.quarantine) return {};
+    return options_.quarantine(
+        QuarantinedRecord{family, std::string(key), std::move(value), std::move(why)});
+  }
+  std::string place(const ChunkKey& key) const {
+    return fmt::format("log {} chunk {}, {}", key.log.value, key.base, catalog_.log_name(key.log));
+  }
+
+  Status plan_records();
+  Status plan_chunks();
+  Status plan_chunk(const WalkedChunk& chunk);
+  Status plan_acks(const WalkedChunk& chunk);
+  Status plan_unreadable(const WalkedChunk& chunk);
+  void count(const WalkedChunk& chunk);
+  void end_log();
+  void plan_state(LogId log, const Found& found);
+  void plan_meta();
+
+  StoreView& view_;
+  const RepairOptions& options_;
+  Catalog catalog_;
+  KvBatch batch_;
+  RepairReport report_;
+  LogId log_;
+  Found found_;
+  bool in_log_ = false;
+  std::set<LogId> seen_;
+};
+
+// Definitions and states that do not parse: a start refuses them.
+Status Plan::plan_records() {
+  for (const DamagedRecord& record : catalog_.damaged) {
+    if (record.family == Family::meta) continue;  // written anew below
+    const std::string where = fmt::format(
+        "family {} key \"{}\"", kFamilyNames[family_index(record.family)], printable(record.key));
+    WARREN_CHECK(take_out(record.family, record.key, record.value, record.error.text));
+    act(where, "moved to the quarantine: " + record.error.text);
+    batch_.erase(record.family, record.key);
+  }
+  for (const auto& [one, other] : catalog_.shared_logs) {
+    report_.by_hand.push_back(fmt::format("{} shares its log with {}: one of them has to go",
+                                          definition_name(catalog_.definitions[other]),
+                                          definition_name(catalog_.definitions[one])));
+  }
+  return {};
+}
+
+Status Plan::plan_chunks() {
+  ChunkWalk walk(*view_.database, ChunkKey{}, ChunkKey{LogId(kMax), kMax});
+  for (; walk.valid(); walk.next()) {
+    const WalkedChunk& chunk = walk.chunk();
+    if (chunk.kind != WalkedChunk::Kind::malformed_key && (!in_log_ || chunk.key.log != log_)) {
+      end_log();
+      log_ = chunk.key.log;
+      found_ = Found{};
+      in_log_ = true;
+      seen_.insert(log_);
+    }
+    WARREN_CHECK(plan_chunk(chunk));
+  }
+  end_log();
+  return {};
+}
+
+Status Plan::plan_chunk(const WalkedChunk& chunk) {
+  switch (chunk.kind) {
+    case WalkedChunk::Kind::sound:
+      if (chunk.acks.has_value() && chunk.acks->all()) {
+        act(place(chunk.key), "wholly settled: removed");
+        batch_.erase_once(Family::queue_log, std::string(chunk.raw_key));
+        batch_.erase(Family::queue_acks, std::string(chunk.raw_key));
+        found_.last = std::max(found_.last, chunk.reader->last());
+        return {};
+      }
+      count(chunk);
+      return plan_acks(chunk);
+    case WalkedChunk::Kind::damaged:
+      WARREN_CHECK(
+          take_out(Family::queue_log, chunk.raw_key, std::string(chunk.value), chunk.error->text));
+      act(place(chunk.key), "moved to the quarantine: " + chunk.error->text);
+      batch_.erase_once(Family::queue_log, std::string(chunk.raw_key));
+      found_.last = std::max(found_.last, chunk.key.base);
+      return plan_acks(chunk);
+    case WalkedChunk::Kind::unreadable:
+      WARREN_CHECK(plan_unreadable(chunk));
+      return plan_acks(chunk);
+    case WalkedChunk::Kind::missing:
+      return plan_acks(chunk);
+    case WalkedChunk::Kind::malformed_key:
+      break;
+  }
+  const Family family = chunk.has_acks ? Family::queue_acks : Family::queue_log;
+  const Bytes value = chunk.has_acks ? chunk.raw_acks : chunk.value;
+  WARREN_CHECK(take_out(family, chunk.raw_key, std::string(value), chunk.error->text));
+  act(fmt::format("key \"{}\"", printable(chunk.raw_key)),
+      "moved to the quarantine: " + chunk.error->text);
+  batch_.erase(family, std::string(chunk.raw_key));
+  return {};
+}
+
+// A settled set goes when it is of no use or its chunk goes.
+Status Plan::plan_acks(const WalkedChunk& chunk) {
+  if (!chunk.has_acks) return {};
+  if (chunk.kind == WalkedChunk::Kind::sound && !chunk.acks_error.has_value()) return {};
+  const std::string why =
+      chunk.acks_error.has_value() ? chunk.acks_error->text : "settled set without its chunk";
+  std::optional<std::string> value;
+  if (!chunk.raw_acks.empty()) value = std::string(chunk.raw_acks);
+  WARREN_CHECK(take_out(Family::queue_acks, chunk.raw_key, std::move(value), why));
+  act(place(chunk.key), "settled set moved to the quarantine: " + why);
+  batch_.erase(Family::queue_acks, std::string(chunk.raw_key));
+  return {};
+}
+
+Status Plan::plan_unreadable(const WalkedChunk& chunk) {
+  const std::string end = encode_chunk_key(chunk.gap_end);
+  const bool single =
+      chunk.gap_end.log == chunk.key.log && chunk.gap_end.base == chunk.key.base + 1;
+  std::optional<std::string> value;
+  if (single) value = view_.database->salvage(Family::queue_log, chunk.raw_key);
+  const bool salvaged = value.has_value();
+  WARREN_CHECK(take_out(Family::queue_log, chunk.raw_key, std::move(value), chunk.error->text));
+  act(place(chunk.key),
+      fmt::format("{}: {}", salvaged ? "moved to the quarantine" : "cannot be read, given up",
+                  chunk.error->text));
+  if (single) {
+    batch_.erase_once(Family::queue_log, std::string(chunk.raw_key));
+  } else {
+    batch_.erase_range(Family::queue_log, std::string(chunk.raw_key), end);
+  }
+  found_.last = std::max(found_.last, chunk.key.base);
+  return {};
+}
+
+void Plan::count(const WalkedChunk& chunk) {
+  for (std::uint32_t i = 0; i < chunk.reader->count(); ++i) {
+    if (chunk.settled(i)) continue;
+    if (found_.first == 0) found_.first = chunk.key.base;
+    ++found_.count;
+    found_.bytes += chunk.reader->entry(i).block.size();
+  }
+  found_.last = std::max(found_.last, chunk.reader->last());
+}
+
+void Plan::end_log() {
+  if (in_log_) plan_state(log_, found_);
+}
+
+void Plan::plan_state(LogId log, const Found& found) {
+  const auto stored = catalog_.states.find(log);
+  const bool defined = catalog_.queue(log) != nullptr;
+  const std::string where = fmt::format("log {}, {}", log.value, catalog_.log_name(log));
+  // A log of no queue: the next start removes it, but only if it has a state.
+  if (!defined && stored != catalog_.states.end()) return;
+  LogStateRecord state;
+  if (stored != catalog_.states.end()) state = stored->second;
+  LogStateRecord wanted = state;
+  wanted.live_count = found.count;
+  wanted.live_bytes = found.bytes;
+  wanted.next = std::max(state.next, found.last + 1);
+  if (found.count > 0) wanted.head = std::min(state.head, found.first);
+  if (found.count == 0) wanted.head = wanted.next;
+  if (stored == catalog_.states.end()) {
+    if (found.last == 0) return;
+    wanted.head = found.count > 0 ? found.first : wanted.next;
+    // Nobody knows what was delivered: all of it may have been.
+    wanted.delivered_mark = found.last;
+  } else if (found.count == 0 && state.head <= state.next && state.live_count == 0) {
+    wanted.head = state.head;  // sound as it is
+  }
+  if (stored != catalog_.states.end() && wanted == state) return;
+  if (!defined) {
+    act(where, "made known to the next start, which removes it");
+    batch_.put(Family::queue_state, encode_log_key(log), encode_log_state(wanted));
+    return;
+  }
+  act(where, fmt::format("{} messages of {} bytes, from {} to {} (was {} of {}, from {} to {})",
+                         wanted.live_count, wanted.live_bytes, wanted.head, wanted.next,
+                         state.live_count, state.live_bytes, state.head, state.next));
+  batch_.put(Family::queue_state, encode_log_key(log), encode_log_state(wanted));
+}
+
+void Plan::plan_meta() {
+  LogId highest;
+  for (const auto& [log, index] : catalog_.queue_of_log) highest = std::max(highest, log);
+  for (const auto& [log, state] : catalog_.states) highest = std::max(highest, log);
+  for (const LogId log : seen_) highest = std::max(highest, log);
+  StoreMeta meta;
+  if (catalog_.meta.has_value()) {
+    meta = *catalog_.meta;
+    if (highest.value < meta.log_id_limit && meta.store_id == view_.marker.store_id) return;
+  } else if (catalog_.definitions.empty() && catalog_.states.empty() && seen_.empty() &&
+             catalog_.damaged.empty()) {
+    return;  // a new store: its first start writes it
+  }
+  meta.store_id = view_.marker.store_id;
+  meta.log_id_limit = std::max(meta.log_id_limit, highest.value + kLogIdReserve);
+  act("store", fmt::format("describes itself as {}, log ids free from {}", meta.store_id,
+                           meta.log_id_limit));
+  batch_.put(Family::meta, std::string(kStoreMetaKey), encode_store_meta(meta));
+}
+
+Status apply(const std::string& database, const KvBatch& batch) {
+  WARREN_TRY(const std::unique_ptr<KvStore> store, open_rocks_store(database, RocksSettings{}));
+  WARREN_CHECK(store->commit(batch, WriteMode::synced));
+  return store->close();
+}
+
+}  // namespace
+
+Result<RepairReport> repair_store(const std::string& data_dir, const RepairOptions& options) {
+  WARREN_TRY(const StoreMarker marker, read_store_marker(data_dir));
+  const std::string database = store_database_path(data_dir);
+  std::optional<StoreDirectory> held;
+  if (!options.dry_run) {
+    WARREN_TRY(StoreDirectory directory, StoreDirectory::open(data_dir));
+    held.emplace(std::move(directory));
+  }
+  WARREN_CHECK(check_write_ahead_logs(database));
+  WARREN_TRY(StoreView view, open_store_view(data_dir));
+  Plan plan(view, options);
+  WARREN_CHECK(plan.make());
+  WARREN_CHECK(view.database->close());
+  if (options.dry_run || plan.batch().empty()) return plan.report();
+  if (options.before_change) WARREN_CHECK(options.before_change());
+  WARREN_CHECK(apply(database, plan.batch()));
+  return plan.report();
+}
+
+}  // namespace warren::storage

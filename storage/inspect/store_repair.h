@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes a stopped store sound again: what cannot be used is handed out and taken out, what can be
+// counted again is counted again. Nothing is taken out that was not handed out before. Idempotent:
+// a second run finds nothing. What it repairs and how is in docs/dump.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/base/result.h"
+#include "storage/kv/column_family.h"
+
+namespace warren::storage {
+
+// A record that is taken out.
+struct QuarantinedRecord {
+  Family family = Family::meta;
+  std::string key;
+  std::optional<std::string> value;  // nothing: it cannot be read at all
+  std::string why;
+};
+
+struct RepairOptions {
+  bool dry_run = false;
+  // Every record that will be taken out. An error ends the repair before anything is changed.
+  std::function<Status(const QuarantinedRecord&)> quarantine;
+  // Once, before the first change, if there is one: what was quarantined must be durable now.
+  std::function<Status()> before_change;
+  // What is done, or would be: where, and what.
+  std::function<void(const std::string& where, const std::string& what)> on_action;
+};
+
+struct RepairReport {
+  std::uint64_t actions = 0;
+  std::uint64_t quarantined = 0;
+  std::vector<std::string> by_hand;  // what no program can decide
+};
+
+// Errc::in_use while a process has the store open (not for a dry run).
+Result<RepairReport> repair_store(const std::string& data_dir, const RepairOptions& options);
+
+}  // namespace warren::storage

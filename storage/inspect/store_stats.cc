@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/inspect/store_stats.h"
+
+#include <limits>
+
+#include "storage/inspect/chunk_walk.h"
+
+namespace warren::storage {
+namespace {
+
+constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+
+void add(LogUsage& usage, const WalkedChunk& chunk) {
+  usage.stored_bytes += chunk.value.size() + chunk.raw_acks.size();
+  usage.stored_bytes += chunk.raw_key.size() * (chunk.has_acks && !chunk.value.empty() ? 2 : 1);
+  if (chunk.kind == WalkedChunk::Kind::missing) return;
+  ++usage.chunks;
+  if (chunk.kind != WalkedChunk::Kind::sound) {
+    ++usage.damaged_chunks;
+    return;
+  }
+  for (std::uint32_t i = 0; i < chunk.reader->count(); ++i) {
+    const std::size_t bytes = chunk.reader->entry(i).block.size();
+    if (chunk.settled(i)) {
+      usage.settled_bytes += bytes;
+    } else {
+      ++usage.live_messages;
+      usage.live_bytes += bytes;
+    }
+  }
+}
+
+}  // namespace
+
+std::map<LogId, LogUsage> measure_logs(KvStore& store,
+                                       const std::function<void(std::uint64_t)>& progress) {
+  std::map<LogId, LogUsage> usage;
+  std::uint64_t read = 0;
+  ChunkWalk walk(store, ChunkKey{}, ChunkKey{LogId(kMax), kMax});
+  for (; walk.valid(); walk.next()) {
+    const WalkedChunk& chunk = walk.chunk();
+    if (chunk.kind == WalkedChunk::Kind::malformed_key) continue;
+    add(usage[chunk.key.log], chunk);
+    read += chunk.value.size();
+    if (progress) progress(read);
+  }
+  return usage;
+}
+
+}  // namespace warren::storage

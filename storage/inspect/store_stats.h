@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each log takes on disk and how much of it is of messages that are gone. Reads every chunk.
+// Memory: one entry per log, one chunk.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "storage/base/ids.h"
+#include "storage/kv/kv_store.h"
+
+namespace warren::storage {
+
+struct LogUsage {
+  std::uint64_t chunks = 0;
+  std::uint64_t stored_bytes = 0;  // keys and values of chunks and settled sets
+  std::uint64_t live_messages = 0;
+  std::uint64_t live_bytes = 0;     // their blocks
+  std::uint64_t settled_bytes = 0;  // blocks of settled messages that share a chunk with live ones
+  std::uint64_t damaged_chunks = 0;
+};
+
+// `progress` gets the stored bytes read so far.
+std::map<LogId, LogUsage> measure_logs(KvStore& store,
+                                       const std::function<void(std::uint64_t)>& progress);
+
+}  // namespace warren::storage

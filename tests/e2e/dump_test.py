@@ -1,0 +1,455 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""warren-dump on the stores of real brokers: running, killed, stopped, damaged."""
+
+import collections
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import pika
+
+from broker_process import PROGRAM, Broker
+from e2e_case import PERSISTENT, BrokerCase, run
+
+DUMP = pathlib.Path(PROGRAM).with_name("warren-dump")
+DUMP_SECONDS = 60
+READING = (["overview"], ["families"], ["vhosts"], ["exchanges"], ["queues"], ["bindings"],
+           ["users"], ["permissions"], ["check"], ["stats"], ["export"], ["export", "--users"])
+
+
+def dump(data_dir, *arguments, code=0):
+    """Runs warren-dump; its stdout. Fails unless it exits with `code`."""
+    done = subprocess.run([DUMP, "--data-dir", str(data_dir), *arguments], capture_output=True,
+                          timeout=DUMP_SECONDS, check=False)
+    if done.returncode != code:
+        raise AssertionError(f"warren-dump {arguments}: exit {done.returncode}\n"
+                             f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def dump_lines(data_dir, *arguments, code=0):
+    return [json.loads(line)
+            for line in dump(data_dir, "--json", *arguments, code=code).splitlines()]
+
+
+def fingerprint(folder):
+    """Every file with its content, size, time and inode."""
+    out = {}
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        status = path.stat()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        out[str(path)] = (digest, status.st_size, status.st_mtime_ns, status.st_ino)
+    return out
+
+
+def flip_a_bit(folder, pattern, offset):
+    """In the largest such file."""
+    path = max(pathlib.Path(folder).glob(pattern), key=lambda file: file.stat().st_size)
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 0x10]))
+
+
+class StoreCase(BrokerCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.broker.folder)
+        self.data = self.broker.data_dir
+        if not self.broker.running():
+            self.broker.start()
+
+    def confirming(self):
+        channel = self.channel()
+        channel.confirm_delivery()
+        return channel
+
+    def fill(self, channel, queue, bodies, **properties):
+        for body in bodies:
+            channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2,
+                                                                        **properties))
+
+    def restored(self, data_dir):
+        """A broker of its own on another data directory."""
+        broker = Broker(data_dir=data_dir)
+        self.addCleanup(broker.close)
+        return broker.start()
+
+    def drain(self, broker, queue):
+        connection = pika.BlockingConnection(pika.ConnectionParameters(broker.host, broker.port))
+        channel = connection.channel()
+        count = channel.queue_declare(queue, passive=True).method.message_count
+        out = []
+        for method, properties, body in channel.consume(queue, inactivity_timeout=2):
+            if method is None:
+                break
+            channel.basic_ack(method.delivery_tag)
+            out.append((properties, body))
+            if len(out) == count:
+                break
+        connection.close()
+        return out
+
+
+class Looking(StoreCase):
+    def test_what_a_running_broker_has_is_seen_at_once(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.exchange_declare("shown", "topic", durable=True)
+        channel.queue_declare(queue, durable=True, arguments={"x-note": "n"})
+        channel.queue_bind(queue, "shown", "a.*")
+        self.fill(channel, queue, [b"one", b"two", b"three"])
+        facts = dump_lines(self.data, "overview")[0]
+        self.assertEqual(facts["held_by_pid"], self.broker.pid)
+        self.assertFalse(facts["clean_stop"])
+        rows = {row["queue"]: row for row in dump_lines(self.data, "queues")}
+        self.assertEqual(rows[queue]["messages"], 3)
+        self.assertEqual(rows[queue]["arguments"], {"x-note": "n"})
+        self.assertIn({"vhost": "/", "source": "shown", "to": "queue", "destination": queue,
+                       "routing_key": "a.*", "arguments": {}}, dump_lines(self.data, "bindings"))
+        self.assertIn("topic", [row["type"] for row in dump_lines(self.data, "exchanges")])
+        bodies = [row["body"] for row in dump_lines(self.data, "messages", queue)]
+        self.assertEqual(bodies, ["one", "two", "three"])
+        self.bodies(channel, queue, 1)
+        self.wait_for("the ack on disk",
+                      lambda: len(dump_lines(self.data, "messages", queue)) == 2)
+
+    def test_no_hash_is_shown(self):
+        rows = dump(self.data, "users")
+        self.assertIn(b"guest", rows)
+        exported = dump(self.data, "export", "--users")
+        stored = json.loads(next(line for line in exported.splitlines() if b'"user"' in line))
+        self.assertNotIn(stored["password_hash"].encode(), rows)
+        self.assertNotIn(b"password_hash", dump(self.data, "export"))
+
+    def test_messages_are_chosen_and_shown(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        for number in range(1, 301):
+            channel.basic_publish("", queue, b"\x00\xff%d" % number, pika.BasicProperties(
+                delivery_mode=2, message_id=f"id-{number}", content_type="text/plain",
+                headers={"third": number % 3 == 0, "n": number}))
+        take = lambda *options: [row["properties"]["headers"]["n"] for row in
+                                 dump_lines(self.data, "messages", queue, *options)]
+        self.assertEqual(take(), list(range(1, 301)))
+        self.assertEqual(take("--limit", "2"), [1, 2])
+        self.assertEqual(take("--from", "250", "--limit", "3"), [250, 251, 252])
+        self.assertEqual(take("--id", "id-77"), [77])
+        self.assertEqual(take("--header", "third=true", "--limit", "2"), [3, 6])
+        self.assertEqual(take("--header", "third=true", "--header", "n=9"), [9])
+        self.assertEqual(take("--key", queue, "--limit", "1"), [1])
+        self.assertEqual(take("--key", "other"), [])
+        self.assertEqual(take("--newer", "1h", "--limit", "1"), [1])
+        self.assertEqual(take("--older", "1h"), [])
+        self.assertEqual(dump(self.data, "messages", queue, "--format", "raw", "--limit", "2"),
+                         b"\x00\xff1\x00\xff2")
+        self.assertIn(b"00 ff 31", dump(self.data, "messages", queue, "--format", "hex",
+                                        "--limit", "1"))
+        self.assertIn(b"id-300", dump(self.data, "messages", queue))
+
+    def test_after_a_kill_the_store_shows_what_was_confirmed(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        bodies = [b"%d" % number for number in range(500)]
+        self.fill(channel, queue, bodies)
+        self.broker.kill()
+        before = fingerprint(self.data)
+        self.assertIsNone(dump_lines(self.data, "overview")[0]["held_by_pid"])
+        shown = [row["body"].encode() for row in dump_lines(self.data, "messages", queue)]
+        self.assertEqual(shown, bodies)
+        dump(self.data, "check")
+        self.assertEqual(fingerprint(self.data), before)
+        self.broker.start()
+        self.assertEqual(self.bodies(self.channel(), queue, 500), bodies)
+
+    def test_no_command_that_reads_changes_anything(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"x" * 5000] * 50)
+        for stop in (self.broker.kill, self.broker.terminate):
+            stop()
+            before = fingerprint(self.data)
+            for command in READING:
+                dump(self.data, *command)
+                dump(self.data, "--json", *command)
+            dump(self.data, "messages", queue, "--format", "hex")
+            dump(self.data, "backup", str(self.folder / f"backups-{stop.__name__}"))
+            dump(self.data, "repair", "--dry-run")
+            self.assertEqual(fingerprint(self.data), before)
+            self.broker.start()
+
+    def test_exit_codes_and_help(self):
+        self.assertIn(b"Subcommands", dump(self.data, "--help"))
+        for command in ("messages", "export", "repair", "backup"):
+            self.assertIn(b"Options", dump(self.data, command, "--help"))
+        dump(self.data, "no-such-command", code=2)
+        dump(self.data, "messages", code=2)
+        dump(self.data, "messages", "q", "--newer", "soon", code=2)
+        dump(self.data, "messages", "no such queue", code=1)
+        dump(self.folder / "nothing", "overview", code=3)
+        self.assertFalse((self.folder / "nothing").exists())
+        (self.folder / "foreign").mkdir(exist_ok=True)
+        (self.folder / "foreign" / "file").write_text("x", encoding="ascii")
+        dump(self.folder / "foreign", "check", code=3)
+
+    def test_bash_completes_commands_and_options(self):
+        script = dump(self.data, "completion").decode()
+        for words, wanted in (("warren-dump over", "overview"),
+                              ("warren-dump messages q --lim", "--limit"),
+                              ("warren-dump messages q --format j", "json")):
+            typed = words.split(" ")
+            listed = " ".join(f"'{word}'" for word in typed)
+            shell = (f"{script}\nCOMP_WORDS=({listed}); COMP_CWORD={len(typed) - 1}\n"
+                     "_warren_dump; printf '%s\\n' \"${COMPREPLY[@]}\"")
+            done = subprocess.run(["bash", "-c", shell], capture_output=True, timeout=20,
+                                  check=True, text=True)
+            self.assertIn(wanted, done.stdout.split())
+
+    def test_memory_does_not_grow_with_the_queue(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        for _ in range(100):
+            self.fill(channel, queue, [os.urandom(1 << 20)])
+        for command in (["check"], ["stats"], ["messages", queue, "--id", "none"]):
+            child = subprocess.Popen([DUMP, "--data-dir", self.data, *command],
+                                     stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(child.returncode, 0)
+            self.assertLess(usage.ru_maxrss / 1024, 90, command)
+
+
+class Load(threading.Thread):
+    """Publishes with confirms to one queue, and consumes from another, until told to stop."""
+
+    def __init__(self, broker, queue):
+        super().__init__(daemon=True)
+        self.broker, self.queue = broker, queue
+        self.confirmed, self.sent = [], []
+        self.stopping = threading.Event()
+        self.error = None
+
+    def run(self):
+        try:
+            connection = pika.BlockingConnection(
+                pika.ConnectionParameters(self.broker.host, self.broker.port, heartbeat=0))
+            channel = connection.channel()
+            channel.confirm_delivery()
+            number = 0
+            while not self.stopping.is_set():
+                number += 1
+                body = b"%d %s" % (number, b"." * (number % 3000))
+                self.sent.append(body)
+                channel.basic_publish("", self.queue, body, PERSISTENT)
+                self.confirmed.append(body)
+                channel.basic_publish("", self.queue + ".churn", body, PERSISTENT)
+                channel.basic_get(self.queue + ".churn", auto_ack=True)
+            connection.close()
+        except Exception as error:  # shown by the test
+            self.error = error
+
+
+class UnderLoad(StoreCase):
+    def start_load(self):
+        queue = self.name()
+        channel = self.channel()
+        channel.queue_declare(queue, durable=True)
+        channel.queue_declare(queue + ".churn", durable=True)
+        load = Load(self.broker, queue)
+        load.start()
+        self.addCleanup(load.stopping.set)
+        self.wait_for("load", lambda: len(load.confirmed) > 100 or load.error)
+        return load
+
+    def stop_load(self, load):
+        load.stopping.set()
+        load.join(20)
+        self.assertIsNone(load.error)
+
+    def test_every_moment_of_a_running_store_fits(self):
+        load = self.start_load()
+        for _ in range(15):
+            confirmed = len(load.confirmed)
+            dump(self.data, "check")
+            row = next(row for row in dump_lines(self.data, "queues")
+                       if row["queue"] == load.queue)
+            self.assertGreaterEqual(row["messages"], confirmed)
+        self.stop_load(load)
+
+    def test_a_backup_has_every_message_confirmed_before_it(self):
+        load = self.start_load()
+        backups = self.folder / "backups-load"
+        moments = []
+        for _ in range(4):
+            before = list(load.confirmed)
+            made = dump_lines(self.data, "backup", str(backups))[0]
+            moments.append((made["backup"], before, list(load.sent)))
+            time.sleep(0.2)
+        self.stop_load(load)
+        for number, before, sent in moments:
+            dump(self.data, "verify", str(backups), "--id", str(number))
+            target = self.folder / f"restored-{number}"
+            dump(target, "restore", str(backups), "--id", str(number))
+            dump(target, "check")
+            broker = self.restored(target)
+            bodies = [body for _, body in self.drain(broker, load.queue)]
+            self.assertEqual(bodies[:len(before)], before, "a confirmed message is missing")
+            self.assertEqual(bodies, sent[:len(bodies)], "a message that was never sent")
+            broker.close()
+        self.assertGreater(len(moments[-1][1]), len(moments[0][1]))
+
+    def test_the_next_backup_copies_only_what_is_new(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        for _ in range(80):
+            self.fill(channel, queue, [os.urandom(1 << 20)])
+        backups = self.folder / "backups-incremental"
+        size = lambda: sum(path.stat().st_size for path in backups.rglob("*") if path.is_file())
+        dump(self.data, "backup", str(backups))
+        first = size()
+        self.fill(channel, queue, [b"one more"])
+        dump(self.data, "backup", str(backups))
+        self.assertGreater(first, 80 << 20)
+        self.assertLess(size() - first, 60 << 20)
+        dump(self.data, "backup", "--keep", "1", str(backups))
+        self.assertEqual(len(dump_lines(self.data, "backups", str(backups))), 1)
+        dump(self.data, "verify", str(backups))
+
+
+class Moving(StoreCase):
+    def messages(self, data_dir, queue):
+        rows = dump_lines(data_dir, "export", queue)
+        out = []
+        for row in rows:
+            if row["kind"] == "message":
+                row.pop("seq")
+                out.append(row)
+        return out
+
+    def test_what_is_exported_imports_to_the_same(self):
+        channel = self.confirming()
+        queue = self.name("q\u00fc")
+        channel.exchange_declare("moving", "headers", durable=True)
+        channel.queue_declare(queue, durable=True, arguments={"x-max-length": 100000})
+        channel.queue_bind(queue, "moving", "", arguments={"x-match": "any", "n": 5})
+        for number in range(300):
+            channel.basic_publish("", queue, os.urandom(number * 7), pika.BasicProperties(
+                delivery_mode=2, priority=number % 10, correlation_id=f"c{number}",
+                headers={"n": number, "deep": {"list": [1, "two", None, b"\xff"]}}))
+        exported = self.folder / "moving.jsonl"
+        dump(self.data, "export", "--output", str(exported))
+        other = Broker()
+        self.addCleanup(other.close)
+        other.start()
+        dump(other.data_dir, "import", str(exported), code=3)  # it runs
+        other.terminate()
+        dump(other.data_dir, "import", "--dry-run", str(exported))
+        self.assertEqual(len(dump_lines(other.data_dir, "queues")), 0)
+        dump(other.data_dir, "import", str(exported))
+        dump(other.data_dir, "check")
+        self.assertEqual(self.messages(other.data_dir, queue), self.messages(self.data, queue))
+        strip = lambda rows: [{key: value for key, value in row.items() if key != "log"}
+                              for row in rows]
+        for what in ("queues", "exchanges", "bindings"):
+            mine, theirs = dump_lines(self.data, what), dump_lines(other.data_dir, what)
+            self.assertEqual(strip(mine), strip(theirs))
+        other.start()
+        mine = self.drain(self.broker, queue)
+        theirs = self.drain(other, queue)
+        self.assertEqual([body for _, body in theirs], [body for _, body in mine])
+        self.assertEqual([vars(properties) for properties, _ in theirs],
+                         [vars(properties) for properties, _ in mine])
+
+    def test_a_file_that_was_cut_or_does_not_fit_changes_nothing(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"a", b"b"])
+        whole = dump(self.data, "export", queue).splitlines(keepends=True)
+        self.broker.terminate()
+        path = self.folder / "cut.jsonl"
+        for lines, why in ((whole[:-1], b"cut short"), (whole[1:], b"does not begin"),
+                           (whole[:-2] + whole[-1:], b"says 2 messages and has 1"),
+                           (whole[:2] + [b"{\n"], b"line 3"),
+                           ([line.replace(b'"durable":true', b'"durable":false')
+                             for line in whole], b"exists and is different")):
+            path.write_bytes(b"".join(lines))
+            before = fingerprint(self.data)
+            done = subprocess.run([DUMP, "--data-dir", self.data, "import", str(path)],
+                                  capture_output=True, timeout=DUMP_SECONDS, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(why, done.stderr)
+            self.assertEqual(fingerprint(self.data), before)
+
+    def test_imported_messages_come_behind_the_ones_that_are_there(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"1", b"2"])
+        path = self.folder / "again.jsonl"
+        path.write_bytes(dump(self.data, "export", queue))
+        self.broker.terminate()
+        dump(self.data, "import", str(path))
+        self.broker.start()
+        self.assertEqual(self.bodies(self.channel(), queue, 4), [b"1", b"2", b"1", b"2"])
+
+
+class Damage(StoreCase):
+    def test_a_flipped_bit_is_named_repaired_and_kept(self):
+        channel = self.confirming()
+        queue, sound = self.name(), self.name("sound")
+        for name in (queue, sound):
+            channel.queue_declare(name, durable=True)
+        bodies = [b"%06d" % number + os.urandom(50_000) for number in range(800)]
+        self.fill(channel, sound, bodies[:3])
+        self.fill(channel, queue, bodies)
+        self.broker.terminate()
+        flip_a_bit(self.data, "db/*.blob", 300_000)
+        found = dump_lines(self.data, "check", code=1)
+        self.assertEqual(found[0]["harm"], "messages")
+        self.assertIn(queue, found[0]["where"])
+        dump(self.data, "repair", "--dry-run", code=1)
+        kept = self.folder / "kept.jsonl"
+        dump(self.data, "repair", "--quarantine", str(kept))
+        dump(self.data, "check")
+        self.assertIn(b"nothing to repair", dump(self.data, "repair"))
+        records = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+        self.assertEqual(len(records), 1)
+        self.assertGreater(len(records[0]["value_base64"]), 50_000)
+        self.broker.start()
+        left = [body for _, body in self.drain(self.broker, queue)]
+        lost = collections.Counter(bodies) - collections.Counter(left)
+        self.assertEqual(sum(lost.values()), 1)
+        self.assertEqual(left, [body for body in bodies if body not in lost])
+        self.assertEqual([body for _, body in self.drain(self.broker, sound)], bodies[:3])
+
+    def test_a_damaged_log_is_named_and_not_passed_over(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [os.urandom(2000) for _ in range(100)])
+        self.broker.kill()
+        copy = self.folder / "damaged-log"
+        shutil.copytree(self.data, copy)
+        flip_a_bit(copy, "db/*.log", 60_000)
+        found = dump_lines(copy, "check", code=1)
+        self.assertIn("store", [row.get("harm") for row in found])
+        self.assertTrue(any("damaged at byte" in row.get("what", "") for row in found))
+
+
+if __name__ == "__main__":
+    run()
