@@ -217,6 +217,10 @@ class Looking(StoreCase):
                                   check=True, text=True)
             self.assertIn(wanted, done.stdout.split())
 
+
+class Memory(StoreCase):
+    OPTIONS = ("--write-buffer-mb", "4")
+
     def test_memory_does_not_grow_with_the_queue(self):
         channel = self.confirming()
         queue = self.name()
@@ -229,7 +233,7 @@ class Looking(StoreCase):
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
             self.assertEqual(child.returncode, 0)
-            self.assertLess(usage.ru_maxrss / 1024, 90, command)
+            self.assertLess(usage.ru_maxrss / 1024, 75, command)
 
 
 class Load(threading.Thread):
