@@ -123,6 +123,7 @@ def struct_text(method):
         lines.append(f"  {cpp_type} {name}{initializer};")
     lines.append("")
     lines += fields_text(method)
+    lines += names_text(method)
     lines.append(f"  bool operator==(const {method.struct}&) const = default;")
     lines.append("};")
     return "\n".join(lines)
@@ -143,11 +144,21 @@ def fields_text(method):
     return rows
 
 
+def names_text(method):
+    names = [f'"{name.replace("_", "-")}"' for _, name in method.fields]
+    head = f"  static constexpr std::array<std::string_view, {len(names)}> kFieldNames"
+    one_line = f"{head}{{{', '.join(names)}}};"
+    if len(one_line) <= 100:
+        return [one_line]
+    return [f"{head}{{"] + [f"      {name}," for name in names] + ["  };"]
+
+
 def class_header(name, class_id, methods):
     structs = "\n\n".join(struct_text(method) for method in methods)
     return f"""{HEAD}// Class {name}, {class_id}.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>

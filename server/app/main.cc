@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // warrend: the broker process.
+#include <chrono>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -27,7 +28,7 @@ void set_up_log(const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-// Taken by sigwait on the main thread, so that no other thread is interrupted.
+// Taken by sigtimedwait on the main thread, so that no other thread is interrupted.
 sigset_t block_stop_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -36,6 +37,17 @@ sigset_t block_stop_signals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return signals;
+}
+
+// Looks after the disk until the process is told to stop. Returns by which signal.
+int serve_until(const sigset_t& signals, warren::app::Server& server) {
+  while (true) {
+    const auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(server.watch_disk());
+    const timespec timeout{static_cast<time_t>(pause.count() / 1'000'000'000),
+                           static_cast<long>(pause.count() % 1'000'000'000)};
+    const int signal_number = sigtimedwait(&signals, nullptr, &timeout);
+    if (signal_number > 0) return signal_number;
+  }
 }
 
 int fail(int exit_code, const warren::Error& error) {
@@ -62,12 +74,12 @@ int main(int argc, char** argv) {
     (void)server.stop();
     return fail(kExitListen, listening.error());
   }
+  server.watch_disk();
   const auto addresses = server.start();
   WLOG(info, "ready to serve address={} version={} threads={} data_dir='{}'",
        fmt::join(addresses, ","), WARREN_VERSION, loaded.config->threads, loaded.config->data_dir);
 
-  int signal_number = 0;
-  sigwait(&signals, &signal_number);
+  const int signal_number = serve_until(signals, server);
   WLOG(info, "stopping signal={}", signal_number);
   if (const auto stopped = server.stop(); !stopped.ok()) {
     WLOG(error, "stop failed error='{}'", stopped.error().text);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <random>
 #include <string_view>
@@ -38,6 +39,12 @@ session::SessionLimits session_limits(const config::Config& config) {
   return limits;
 }
 
+// What the store needs to come to rest when no more is published: a flush, and the log it replaces.
+std::uint64_t disk_free_limit(const config::Config& config) {
+  if (config.disk_free_limit == 0) return 0;
+  return std::max<std::uint64_t>(config.disk_free_limit, 2 * config.write_buffer_mb * 1_MiB);
+}
+
 broker::BrokerLimits broker_limits(const config::Config& config) {
   broker::BrokerLimits limits;
   limits.queue_window_bytes = config.queue_window_kb * 1_KiB;
@@ -48,7 +55,10 @@ broker::BrokerLimits broker_limits(const config::Config& config) {
 }  // namespace
 
 Server::Server(const config::Config& config)
-    : config_(config), limits_(session_limits(config)), gauges_(config.threads) {}
+    : config_(config),
+      limits_(session_limits(config)),
+      gauges_(config.threads),
+      disk_alarm_(disk_free_limit(config)) {}
 
 Server::~Server() {
   listeners_.clear();
@@ -96,7 +106,8 @@ void Server::make_shards() {
     parts.link = link_.get();
     parts.gauges = &gauges_;
     parts.store = &store_->shard(i);
-    parts.new_log_id = [this] { return store_->new_log_id(); };
+    parts.new_log_ids = [this](std::uint32_t count) { return store_->new_log_ids(count); };
+    parts.clock = &clock_;
     parts.limits = broker_limits(config_);
     shard->broker = std::make_unique<broker::BrokerShard>(std::move(parts));
     auth::UserStore* const users = &shard->users;
@@ -159,6 +170,37 @@ std::vector<std::string> Server::start() {
   }
   for (const auto& loop : loops_) loop->start();
   return addresses;
+}
+
+Duration Server::watch_disk() {
+  constexpr auto kFarInterval = std::chrono::seconds(1);
+  constexpr auto kNearInterval = std::chrono::milliseconds(100);
+  constexpr std::uint64_t kNearBytes = 2_GiB;
+  if (disk_alarm_.limit() == 0) return kFarInterval;
+  std::error_code error;
+  const auto space = std::filesystem::space(config_.data_dir, error);
+  if (error) {
+    if (!disk_unknown_) {
+      WLOG(error,
+           "free space cannot be read, the disk alarm stands as it is data_dir='{}' error='{}'",
+           config_.data_dir, error.message());
+    }
+    disk_unknown_ = true;
+    return kFarInterval;
+  }
+  disk_unknown_ = false;
+  if (disk_alarm_.update(space.available)) {
+    if (disk_alarm_.raised()) {
+      WLOG(warn, "disk alarm raised, publishers are blocked free_bytes={} limit_bytes={}",
+           space.available, disk_alarm_.limit());
+    } else {
+      WLOG(warn, "disk alarm cleared, publishers go on free_bytes={} limit_bytes={}",
+           space.available, disk_alarm_.limit());
+    }
+  }
+  gauges_.set_disk(space.available, disk_alarm_.raised());
+  const bool near = space.available < disk_alarm_.limit() + kNearBytes;
+  return near ? Duration(kNearInterval) : Duration(kFarInterval);
 }
 
 Status Server::stop() {

@@ -12,6 +12,7 @@
 
 #include "server/auth/user_store.h"
 #include "server/broker/broker_shard.h"
+#include "server/broker/disk_alarm.h"
 #include "server/broker/shard_gauges.h"
 #include "server/config/config.h"
 #include "server/net/listener.h"
@@ -33,6 +34,9 @@ class Server {
   Status listen();
   // Serves. Returns the addresses, for the log.
   std::vector<std::string> start();
+  // Looks at the free space of the data directory; raises or clears the alarm that blocks
+  // publishers. Returns how soon to come again.
+  Duration watch_disk();
   // connection.close 320 to every client, everything said is committed, the store is closed.
   Status stop();
 
@@ -51,6 +55,8 @@ class Server {
   session::SessionLimits limits_;
   std::unique_ptr<storage::Store> store_;
   broker::ShardGauges gauges_;
+  broker::DiskAlarm disk_alarm_;
+  bool disk_unknown_ = false;  // said in the log
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<net::ShardLoop>> loops_;
   std::unique_ptr<net::ThreadLink> link_;

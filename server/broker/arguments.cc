@@ -35,7 +35,7 @@ constexpr Row kRows[] = {
     {"x-consumer-timeout", Kind::integer, 0, kMillisecondsMax},
 };
 
-constexpr std::array<std::string_view, 11> kWithoutEffect = {
+constexpr std::array<std::string_view, 11> kCompared = {
     "x-message-ttl",
     "x-expires",
     "x-max-length",
@@ -90,11 +90,7 @@ amqp::AmqpError invalid(std::string_view name, std::string_view object, std::str
 }  // namespace
 
 std::span<const std::string_view> compared_queue_arguments() {
-  return kWithoutEffect;
-}
-
-std::span<const std::string_view> queue_arguments_without_effect() {
-  return kWithoutEffect;
+  return kCompared;
 }
 
 std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arguments,
@@ -110,33 +106,6 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
     return invalid("x-dead-letter-routing-key", object, "routing_key_but_no_dlx_defined");
   }
   return std::nullopt;
-}
-
-std::optional<amqp::AmqpError> check_exchange_arguments(const amqp::FieldTable& arguments,
-                                                        std::string_view object) {
-  const amqp::FieldValue* const value = arguments.find("alternate-exchange");
-  if (value == nullptr || amqp::as_string(*value)) return std::nullopt;
-  return invalid("alternate-exchange", object,
-                 fmt::format("unacceptable type {}", amqp::type_name(value->type())));
-}
-
-std::optional<amqp::AmqpError> check_headers_binding(const amqp::FieldTable& arguments) {
-  const amqp::FieldValue* const value = arguments.find("x-match");
-  if (value == nullptr) return std::nullopt;
-  const auto text = amqp::as_string(*value);
-  if (!text) {
-    return amqp::channel_error(
-        amqp::ReplyCode::precondition_failed,
-        fmt::format("Invalid x-match field type {} (value {}); expected longstr",
-                    amqp::type_name(value->type()), amqp::to_text(*value)));
-  }
-  for (const std::string_view known : {"all", "any", "all-with-x", "any-with-x"}) {
-    if (*text == known) return std::nullopt;
-  }
-  return amqp::channel_error(
-      amqp::ReplyCode::precondition_failed,
-      fmt::format("Invalid x-match field value \"{}\"; expected all, any, all-with-x or any-with-x",
-                  *text));
 }
 
 }  // namespace warren::broker

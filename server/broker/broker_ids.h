@@ -40,6 +40,19 @@ struct ChannelKey {
 // Number of a consumer within its connection; 0 stands for a basic.get.
 using ConsumerNumber = std::uint32_t;
 
+// What the rest of the broker calls a message of a queue: lane and seq in one number.
+using Place = std::uint64_t;
+inline constexpr unsigned kPlaceSeqBits = 56;
+constexpr Place make_place(std::size_t lane, Seq seq) {
+  return (static_cast<Place>(lane) << kPlaceSeqBits) | seq;
+}
+constexpr std::size_t lane_of(Place place) {
+  return static_cast<std::size_t>(place >> kPlaceSeqBits);
+}
+constexpr Seq seq_of(Place place) {
+  return place & ((Place{1} << kPlaceSeqBits) - 1);
+}
+
 struct StringHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const {

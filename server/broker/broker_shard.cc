@@ -2,7 +2,6 @@
 #include "server/broker/broker_shard.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
@@ -19,8 +18,10 @@ constexpr std::uint64_t kOperationToken = std::uint64_t{1} << 62;
 constexpr std::uint64_t kReplyToken = std::uint64_t{2} << 62;
 constexpr unsigned kPublishSeqBits = 48;
 
-// How long a queue whose messages could not be read stands still.
-constexpr auto kReadRetry = std::chrono::seconds(1);
+// Does this queue answer for a publish?
+bool answers(const QueueHandle& queue, bool persistent) {
+  return (persistent && is_stored(queue.definition)) || queue.settings.may_refuse();
+}
 
 }  // namespace
 
@@ -46,13 +47,18 @@ storage::CommitToken BrokerShard::confirm_token(ConnectionId connection, std::ui
 
 void BrokerShard::load(const std::vector<TopologyChange>& changes,
                        const boost::unordered_flat_map<QueueId, storage::LogState>& states) {
+  now_ms_ = parts_.clock->wall_ms();
   if (control_) control_->load(changes);
   for (const TopologyChange& change : changes) {
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {
       if (added->home != parts_.self) continue;
-      const auto state = states.find(added->definition.log);
-      create_queue(*added, state == states.end() ? nullptr : &state->second);
+      std::vector<storage::LogState> recovered;
+      for (const LogId log : storage::logs_of(added->definition)) {
+        const auto state = states.find(log);
+        if (state != states.end()) recovered.push_back(state->second);
+      }
+      create_queue(*added, recovered);
     } else if (const auto* const access = std::get_if<AccessChanged>(&change)) {
       if (on_access_changed) on_access_changed(access->change);
     }
@@ -107,9 +113,9 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
   std::uint64_t homes = 0;  // a bit per shard that keeps it durably
   static_assert(sizeof(homes) * 8 >= 64);
   for (const QueueHandle* queue : queues) {
-    if (!persistent || !is_stored(queue->definition)) continue;
-    homes |= std::uint64_t{1} << queue->home;
-    if (confirm != nullptr) ++published.pending_confirms;
+    const bool kept = persistent && is_stored(queue->definition);
+    if (kept) homes |= std::uint64_t{1} << queue->home;
+    if (confirm != nullptr && answers(*queue, persistent)) ++published.pending_confirms;
   }
   const bool several_shards = (homes & (homes - 1)) != 0;
   bool here = false;
@@ -117,7 +123,7 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
     PublishMessage message;
     for (const QueueHandle* handle : queues) {
       if (handle->home != shard) continue;
-      message.targets.push_back({handle->id, persistent && is_stored(handle->definition)});
+      message.targets.push_back({handle->id, answers(*handle, persistent)});
     }
     if (message.targets.empty()) continue;
     if (shard == parts_.self && !own_publishes_wait()) {
@@ -142,9 +148,8 @@ void BrokerShard::publish_here(const std::vector<QueueHandle*>& queues, const Bl
     if (handle->home != parts_.self) continue;
     Queue* const queue = find_queue(handle->id);
     WARREN_ASSERT(queue != nullptr);
-    const bool durable = persistent && queue->durable();
-    queue->enqueue(block, persistent, durable ? confirm : nullptr);
-    if (durable && several_shards) hold_part();
+    queue->enqueue(block, persistent, answers(*handle, persistent) ? confirm : nullptr);
+    if (persistent && queue->durable() && several_shards) hold_part();
   }
 }
 
@@ -160,16 +165,16 @@ void BrokerShard::hold_part() {
   parts_.store->hold(true);
 }
 
-void BrokerShard::settle(ShardIndex home, QueueId queue, Seq seq, Settlement how) {
+void BrokerShard::settle(ShardIndex home, QueueId queue, Place place, Settlement how) {
   if (home == parts_.self) {
-    settle_here(queue, seq, how);
+    settle_here(queue, place, how);
   } else {
-    outboxes_[home].settled.push_back({queue, seq, how});
+    outboxes_[home].settled.push_back({queue, place, how});
   }
 }
 
-void BrokerShard::settle_here(QueueId queue, Seq seq, Settlement how) {
-  if (Queue* const found = find_queue(queue)) found->settle(seq, how);
+void BrokerShard::settle_here(QueueId queue, Place place, Settlement how) {
+  if (Queue* const found = find_queue(queue)) found->settle(place, how);
 }
 
 void BrokerShard::send(ShardIndex to, ShardMessage message) {
@@ -196,6 +201,10 @@ void BrokerShard::flush_settled(ShardIndex to) {
     outbox.messages.emplace_back(Confirmed{std::move(outbox.confirmed)});
     outbox.confirmed.clear();
   }
+  if (!outbox.refused.empty()) {
+    outbox.messages.emplace_back(Refused{std::move(outbox.refused)});
+    outbox.refused.clear();
+  }
 }
 
 // ---- turns ----
@@ -205,18 +214,21 @@ void BrokerShard::receive(ShardIndex from, std::vector<ShardMessage> batch) {
 }
 
 bool BrokerShard::has_work() const {
-  return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty();
+  return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty() || !answers_.empty();
 }
 
 bool BrokerShard::has_output() const {
   return std::any_of(outboxes_.begin(), outboxes_.end(), [](const Outbox& outbox) {
-    return !outbox.messages.empty() || !outbox.settled.empty() || !outbox.confirmed.empty();
+    return !outbox.messages.empty() || !outbox.settled.empty() || !outbox.confirmed.empty() ||
+           !outbox.refused.empty();
   });
 }
 
 Instant BrokerShard::run_turn(Instant now) {
   Instant next = Instant::max();
+  now_ms_ = parts_.clock->wall_ms();
   if (now >= retry_reads_at_) retry_reads(now);
+  ring_alarms();
   // Local answers make local work: a few rounds bring it to rest, what is left waits for the next
   // turn.
   constexpr int kRoundsMax = 8;
@@ -225,12 +237,13 @@ Instant BrokerShard::run_turn(Instant now) {
     dispatch_queues();
     end_epoch();
     next = parts_.store->end_turn(now);
+    give_answers();
     end_sessions_turn();
     if (!has_work()) break;
   }
   hand_over();
   parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
-  return has_work() ? now : std::min(next, retry_reads_at_);
+  return has_work() ? now : std::min({next, retry_reads_at_, next_alarm(now)});
 }
 
 void BrokerShard::drain_inbox() {
@@ -274,24 +287,7 @@ void BrokerShard::begin_epoch() {
   }
   for (Incoming& one : inbox_) inbox.push_back(std::move(one));
   inbox_.swap(inbox);
-}
-
-void BrokerShard::retry_later(Queue& queue) {
-  failed_reads_.push_back(queue.id());
-  if (retry_reads_at_ == Instant::max()) retry_reads_at_ = Instant::min();  // from the next turn on
-}
-
-void BrokerShard::retry_reads(Instant now) {
-  if (retry_reads_at_ == Instant::min()) {
-    retry_reads_at_ = now + kReadRetry;
-    return;
-  }
-  retry_reads_at_ = Instant::max();
-  std::vector<QueueId> batch;
-  batch.swap(failed_reads_);
-  for (const QueueId id : batch) {
-    if (Queue* const queue = find_queue(id)) schedule(*queue);
-  }
+  bury_deferred();
 }
 
 void BrokerShard::dispatch_queues() {
@@ -353,12 +349,39 @@ void BrokerShard::confirm(const storage::CommitToken& token) {
   }
 }
 
+// The answer comes outside of the calls of the one who waits for it.
+void BrokerShard::answer_publish(const storage::CommitToken& token, bool taken) {
+  answers_.emplace_back(token, taken);
+}
+
+void BrokerShard::give_answers() {
+  std::vector<std::pair<storage::CommitToken, bool>> batch;
+  batch.swap(answers_);
+  for (const auto& [token, taken] : batch) taken ? confirm(token) : refuse(token);
+}
+
+void BrokerShard::refuse(const storage::CommitToken& token) {
+  const ConnectionId connection{token.a};
+  if (connection.shard() != parts_.self) {
+    outboxes_[connection.shard()].refused.push_back(token);
+    return;
+  }
+  if (SessionSink* const session = find_session(connection)) {
+    session->on_refused(static_cast<std::uint16_t>(token.b >> kPublishSeqBits),
+                        token.b & ((std::uint64_t{1} << kPublishSeqBits) - 1));
+  }
+}
+
+void BrokerShard::confirm_when_durable(const storage::CommitToken& token) {
+  parts_.store->barrier(token);
+}
+
 void BrokerShard::on_stored(LogId log, Seq first, Seq last) {
-  if (Queue* const queue = find_queue(log)) queue->on_stored(first, last);
+  if (Queue* const queue = find_queue_of(log)) queue->on_stored(log, first, last);
 }
 
 void BrokerShard::on_mark_raised(LogId log) {
-  if (Queue* const queue = find_queue(log)) queue->on_mark_raised();
+  if (Queue* const queue = find_queue_of(log)) queue->on_mark_raised();
 }
 
 // ---- QueueHost ----
@@ -414,7 +437,13 @@ void BrokerShard::remove_unused(Queue& queue, Reply reply) {
                                   std::move(reply)});
 }
 
-storage::QueueLog& BrokerShard::open_log(const storage::LogState& state) {
+void BrokerShard::time_out_consumer(const Consumer& consumer, std::int64_t timeout_ms) {
+  send(consumer.channel.connection.shard(),
+       ConsumerTimedOut{consumer.channel.connection, consumer.number, timeout_ms});
+}
+
+storage::QueueLog& BrokerShard::open_log(const storage::LogState& state, Queue& queue) {
+  if (state.id != queue.id()) lanes_.emplace(state.id, queue.id());
   return parts_.store->open_log(state);
 }
 

@@ -10,8 +10,11 @@
 // settlements and deliveries never wait.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
+#include <queue>
+#include <utility>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -34,10 +37,11 @@ namespace warren::broker {
 struct BrokerShardParts {
   ShardIndex self = 0;
   unsigned shard_count = 1;
-  ShardLink* link = nullptr;             // borrowed
-  ShardGauges* gauges = nullptr;         // borrowed
-  storage::ShardStore* store = nullptr;  // borrowed; attached by the caller
-  std::function<LogId()> new_log_id;     // control shard only
+  ShardLink* link = nullptr;                              // borrowed
+  ShardGauges* gauges = nullptr;                          // borrowed
+  storage::ShardStore* store = nullptr;                   // borrowed; attached by the caller
+  const Clock* clock = nullptr;                           // borrowed
+  std::function<LogId(std::uint32_t count)> new_log_ids;  // control shard only
   BrokerLimits limits;
 };
 
@@ -45,6 +49,21 @@ struct BrokerShardParts {
 struct Published {
   unsigned queues = 0;            // reached
   unsigned pending_confirms = 0;  // on_confirmed calls that will come
+};
+
+// What tx.commit makes happen at once.
+struct Transaction {
+  struct Publish {
+    BlockRef block;
+    bool persistent = false;
+    std::vector<const QueueHandle*> queues;
+  };
+  struct Settled {
+    ShardIndex home = 0;
+    SettleMessage::One one;
+  };
+  std::vector<Publish> publishes;
+  std::vector<Settled> settled;
 };
 
 // Runs on: its thread. Owned by: server/app. Bound: BrokerLimits.
@@ -77,18 +96,36 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
                                          const RouteInput& input) {
     return router_.route(vhost, exchange, input);
   }
+  // See Router::by_key().
+  bool routed_by_key() const { return router_.by_key(); }
   // `confirm`, if given, is answered by as many on_confirmed calls as `pending_confirms` says: one
   // for each queue that keeps the message durably (S3).
   Published publish(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm);
-  void settle(ShardIndex home, QueueId queue, Seq seq, Settlement how);
+  void settle(ShardIndex home, QueueId queue, Place place, Settlement how);
+  // Where the ids that an exchange has seen are kept.
+  ShardIndex dedup_home(const std::string& vhost, const std::string& exchange) const;
+  // REQUIRES: this shard is the exchange's home.
+  bool is_duplicate(const DedupRequest& request);
+  // A DirectReply with this block is going to be sent: it counts as backlog of its receiver.
+  void count_direct_reply(ShardIndex to, const Block& block) {
+    parts_.gauges->add_inbound(to, static_cast<std::int64_t>(block.size()));
+  }
+  // All of it is one commit, over all queues and shards (B11). Returns how many answers come to
+  // `reply_to` when it is durable; 0: there was nothing to do.
+  unsigned commit(const Transaction& transaction, ReplyTo reply_to);
   // To a queue's home or to the control shard; in order with publishes and settlements to the same
   // shard.
   void send(ShardIndex to, ShardMessage message);
   static constexpr ShardIndex kControlShard = 0;
 
   // Publishers should not be read: the disk or another shard is behind.
-  bool overloaded() const { return parts_.gauges->backlog() > parts_.limits.backlog_bytes; }
+  bool overloaded() const override {
+    return parts_.gauges->backlog() > parts_.limits.backlog_bytes;
+  }
+
+  // Publishers should not be read: the disk is nearly full.
+  bool disk_alarm() const { return parts_.gauges->disk_alarm(); }
 
   static storage::CommitToken confirm_token(ConnectionId connection, std::uint16_t channel,
                                             std::uint64_t publish_seq);
@@ -103,6 +140,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
 
   // ---- statistics ----
   std::size_t queue_count() const { return queues_.size(); }
+  std::size_t session_count() const { return sessions_.size(); }
   std::uint64_t transient_bytes() const { return static_cast<std::uint64_t>(transient_bytes_); }
 
   // StoreListener
@@ -112,16 +150,22 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
 
  private:
   // QueueHost
+  std::int64_t now_ms() const override { return now_ms_; }
   void schedule(Queue& queue) override;
+  void schedule_at(Queue& queue, std::int64_t when_ms) override;
   void deliver(const Consumer& consumer, Delivery delivery) override;
   void ask(const Consumer& consumer) override;
   void return_grant(const Consumer& consumer, std::uint32_t count) override;
   void reply(Reply reply) override;
   void reply_when_durable(Reply reply) override;
+  void answer_publish(const storage::CommitToken& token, bool taken) override;
+  void confirm_when_durable(const storage::CommitToken& token) override;
   void retry_later(Queue& queue) override;
   void cancel_consumer(const Consumer& consumer) override;
+  void time_out_consumer(const Consumer& consumer, std::int64_t timeout_ms) override;
   void remove_unused(Queue& queue, Reply reply) override;
-  storage::QueueLog& open_log(const storage::LogState& state) override;
+  void dead_letter(Queue& queue, Leaving leaving) override;
+  storage::QueueLog& open_log(const storage::LogState& state, Queue& queue) override;
   void add_transient_bytes(std::int64_t bytes) override { transient_bytes_ += bytes; }
   bool transient_over_budget() const override;
   // ControlHost
@@ -129,11 +173,12 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void answer(Reply reply) override;
   void forward(ShardIndex to, ShardMessage message) override;
   void commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) override;
-  LogId new_log_id() override { return parts_.new_log_id(); }
+  LogId new_log_ids(std::uint32_t count) override { return parts_.new_log_ids(count); }
 
   // One overload per message that shards exchange.
   void on(PublishMessage& message);
   void on(SettleMessage& message);
+  void on(SyncRequest& message);
   void on(ConsumeRequest& message);
   void on(CancelRequest& message);
   void on(GetRequest& message);
@@ -147,30 +192,50 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(Reply& message);
   void on(Delivery& message);
   void on(Confirmed& message);
+  void on(Refused& message);
+  void on(ConsumerTimedOut& message);
   void on(ConsumerCancelled& message);
   void on(Ask& message);
   void on(GrantReturn& message);
+  void on(DirectReply& message);
+  void on(DedupRequest& message);
   void on(Apply& message);
   void on(Marker&) {}  // see drain_inbox
   template <class ControlMessage>
   void on(ControlMessage& message);
 
   void apply(const std::vector<TopologyChange>& changes);
-  void create_queue(const QueueAdded& added, const storage::LogState* recovered);
+  void create_queue(const QueueAdded& added, const std::vector<storage::LogState>& recovered);
   void destroy_queue(const QueueRemoved& removed);
   Queue* find_queue(QueueId id);
+  Queue* find_queue_of(LogId log);
   SessionSink* find_session(ConnectionId id);
   void confirm(const storage::CommitToken& token);
-  void settle_here(QueueId queue, Seq seq, Settlement how);
+  void refuse(const storage::CommitToken& token);
+  void settle_here(QueueId queue, Place place, Settlement how);
   void remember_holder(ConnectionId connection, Queue& queue);
   void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm, bool several_shards);
+  void commit_part(ShardIndex shard, const Transaction& transaction, bool several_shards);
   bool own_publishes_wait() const;
   void hold_part();
   void drain_inbox();
   void end_epoch();
   void begin_epoch();
   void retry_reads(Instant now);
+  void ring_alarms();
+  Instant next_alarm(Instant now) const;
+  void give_answers();
+  // dead_letters.cc
+  struct DeadLetterTask {
+    QueueId queue;
+    Leaving leaving;
+  };
+  void bury(Queue& queue, const Leaving& leaving);
+  void bury_deferred();
+  BlockRef route_dead_letter(const Queue& queue, const Leaving& leaving,
+                             std::vector<QueueHandle*>& targets);
+  void spread(const std::vector<QueueHandle*>& targets, const BlockRef& block, bool source_durable);
   void dispatch_queues();
   void end_sessions_turn();
   void hand_over();
@@ -188,6 +253,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   boost::unordered_flat_map<std::uint64_t, SessionSink*> sessions_;
   // Queues of this shard that a connection consumes from, or got from.
   boost::unordered_flat_map<std::uint64_t, boost::unordered_flat_set<QueueId>> holders_;
+  using Alarm = std::pair<std::int64_t, QueueId>;
   struct Incoming {
     ShardIndex from = 0;
     ShardMessage message;
@@ -200,12 +266,21 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
     std::vector<ShardMessage> messages;
     std::vector<SettleMessage::One> settled;      // not yet in `messages`
     std::vector<storage::CommitToken> confirmed;  // not yet in `messages`
+    std::vector<storage::CommitToken> refused;    // not yet in `messages`
   };
   std::vector<Outbox> outboxes_;
   std::vector<QueueId> scheduled_;
   boost::unordered_flat_set<QueueId> is_scheduled_;
   std::vector<std::uint64_t> marked_sessions_;
   boost::unordered_flat_set<std::uint64_t> released_;  // connections whose session lingers on
+  std::int64_t now_ms_ = 0;                            // wall clock of this turn
+  // Queues to be dispatched by the wall clock; the earliest first. Some have nothing to do by then.
+  std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
+  boost::unordered_flat_map<LogId, QueueId> lanes_;  // further logs of queues with priorities
+  std::vector<std::pair<storage::CommitToken, bool>> answers_;  // to publishes; taken or refused
+  std::deque<DeadLetterTask> dead_letters_;                     // for the next epoch
+  boost::unordered_flat_map<std::pair<std::string, std::string>, DedupCache>
+      dedup_caches_;  // by vhost and exchange
   std::vector<QueueId> failed_reads_;
   Instant retry_reads_at_ = Instant::max();
   boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;

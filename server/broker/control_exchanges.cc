@@ -3,11 +3,9 @@
 
 #include "storage/base/assert.h"
 
-#include "server/amqp/field_table_codec.h"
-#include "server/broker/arguments.h"
 #include "server/broker/control_plane.h"
 #include "server/broker/equivalence.h"
-#include "server/broker/exchange/exchange_types.h"
+#include "server/broker/exchange_arguments.h"
 
 namespace warren::broker {
 namespace {
@@ -79,15 +77,12 @@ std::optional<amqp::AmqpError> ControlPlane::refuse_binding(const ChangeBinding&
   } else {
     const QueueHandle* const queue = vhost.find_queue(definition.destination);
     if (queue == nullptr) return no_queue(definition.destination, vhost.name);
+    if (queue->hidden()) return hidden_queue(definition.destination, vhost.name);
     if (queue->definition.exclusive && queue->owner != message.connection) {
       return locked_queue(definition.destination, vhost.name);
     }
   }
-  if (source->definition().type == "headers" && !definition.arguments.empty()) {
-    const auto arguments = amqp::decode_table(definition.arguments);
-    if (arguments.ok()) return check_headers_binding(*arguments);
-  }
-  return std::nullopt;
+  return check_binding(source->definition().type, definition);
 }
 
 void ControlPlane::handle(ChangeBinding& message) {

@@ -110,6 +110,12 @@ amqp::AmqpError locked_queue(std::string_view queue, std::string_view vhost) {
                   queue, vhost));
 }
 
+amqp::AmqpError hidden_queue(std::string_view queue, std::string_view vhost) {
+  return amqp::channel_error(
+      amqp::ReplyCode::access_refused,
+      fmt::format("queue '{}' in vhost '{}' belongs to a delayed-message exchange", queue, vhost));
+}
+
 std::string clean_name(Bytes name) {
   std::string clean(name);
   std::erase_if(clean, [](char c) { return c == '\r' || c == '\n'; });

@@ -30,7 +30,8 @@ class ControlHost {
   virtual void forward(ShardIndex to, ShardMessage message) = 0;
   // ControlPlane::on_committed(operation) follows when the changes are durable.
   virtual void commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) = 0;
-  virtual LogId new_log_id() = 0;
+  // The first of `count` consecutive numbers.
+  virtual LogId new_log_ids(std::uint32_t count) = 0;
 };
 
 // Runs on: the control shard. Owned by: its BrokerShard. Bound: operations under way, one per
@@ -96,6 +97,8 @@ class ControlPlane {
 amqp::AmqpError no_queue(std::string_view queue, std::string_view vhost);
 amqp::AmqpError no_exchange(std::string_view exchange, std::string_view vhost);
 amqp::AmqpError locked_queue(std::string_view queue, std::string_view vhost);
+
+amqp::AmqpError hidden_queue(std::string_view queue, std::string_view vhost);
 
 // A name as it is kept: without CR and LF, as RabbitMQ does.
 std::string clean_name(Bytes name);

@@ -38,7 +38,8 @@ void ControlPlane::handle(DeclareQueue& message) {
                                     fmt::format("queue name '{}' contains reserved prefix 'amq.*'",
                                                 definition.name)));
   }
-  definition.log = host_.new_log_id();
+  definition.log_count = log_count(definition.arguments);
+  definition.log = host_.new_log_ids(definition.log_count);
   operation.reply.to = message.reply_to;
   operation.reply.name = definition.name;
   if (is_stored(definition)) put(operation, definition);

@@ -35,8 +35,10 @@ std::string_view truth(bool value) {
   return value ? "true" : "false";
 }
 
-std::string describe_value(const amqp::FieldValue* value) {
+// The type is said only where there is nothing to compare with, as RabbitMQ does.
+std::string describe_value(const amqp::FieldValue* value, const amqp::FieldValue* other) {
   if (value == nullptr) return "none";
+  if (other != nullptr) return fmt::format("'{}'", amqp::to_text(*value));
   return fmt::format("the value '{}' of type '{}'", amqp::to_text(*value),
                      amqp::type_name(value->type()));
 }
@@ -58,7 +60,7 @@ std::optional<amqp::AmqpError> argument_differs(std::string_view name, const std
   return amqp::channel_error(
       amqp::ReplyCode::precondition_failed,
       fmt::format("inequivalent arg '{}' for {}: received {} but current is {}", name, object,
-                  describe_value(r), describe_value(c)));
+                  describe_value(r, c), describe_value(c, r)));
 }
 
 }  // namespace
@@ -76,8 +78,13 @@ std::optional<amqp::AmqpError> inequivalent(const storage::ExchangeDefinition& r
   if (received.internal != current.internal) {
     return differs("internal", object, truth(received.internal), truth(current.internal));
   }
-  return argument_differs("alternate-exchange", object, decode_or_empty(received.arguments),
-                          decode_or_empty(current.arguments));
+  if (received.arguments == current.arguments) return std::nullopt;
+  const amqp::FieldTable r = decode_or_empty(received.arguments);
+  const amqp::FieldTable c = decode_or_empty(current.arguments);
+  for (const std::string_view name : {"alternate-exchange", "x-alternate-exchange"}) {
+    if (auto error = argument_differs(name, object, r, c)) return error;
+  }
+  return std::nullopt;
 }
 
 std::optional<amqp::AmqpError> inequivalent(const storage::QueueDefinition& received,

@@ -12,7 +12,8 @@ BlockRef start_message(const MessageHead& head, std::size_t body_size) {
                                 head.routing_key.size() + head.properties.size();
   BlockRef block = Block::create(head_size + body_size);
   char* at = block->data();
-  at[0] = head.persistent ? 1 : 0;
+  WARREN_ASSERT(head.own_deaths <= MessageView::kOwnDeathsMax);
+  at[0] = static_cast<char>((head.persistent ? 1 : 0) | (head.own_deaths << 2));
   at[1] = static_cast<char>(head.exchange.size());
   at[2] = static_cast<char>(head.routing_key.size());
   at[3] = static_cast<char>(head.priority);

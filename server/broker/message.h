@@ -3,7 +3,8 @@
 // with, its property bytes exactly as received, and its body. Delivery and storage re-encode
 // nothing: the block is what is stored.
 //
-//   0  u8   flags            bit 0: persistent (delivery_mode 2)
+//   0  u8   flags            bit 0: persistent (delivery_mode 2); bits 2 to 7: how many entries at
+//                           the front of x-death this broker made
 //   1  u8   exchange length
 //   2  u8   routing key length
 //   3  u8   priority
@@ -23,6 +24,7 @@ namespace warren::broker {
 struct MessageHead {
   bool persistent = false;
   std::uint8_t priority = 0;
+  std::uint8_t own_deaths = 0;  // at most MessageView::kOwnDeathsMax
   std::int64_t published_ms = 0;
   Bytes exchange;     // at most 255 bytes
   Bytes routing_key;  // at most 255 bytes
@@ -35,7 +37,15 @@ class MessageView {
   // REQUIRES: the block passed valid_message() or was made by start_message().
   explicit MessageView(const Block& block) : data_(block.data()), size_(block.size()) {}
 
+  static constexpr std::uint8_t kOwnDeathsMax = 63;
+
   bool persistent() const { return (data_[0] & 1) != 0; }
+  std::uint8_t own_deaths() const { return static_cast<std::uint8_t>(data_[0]) >> 2; }
+  // Is the property `expiration` there? (Bit 8 of the property flags.)
+  bool has_expiration() const {
+    const Bytes raw = properties();
+    return !raw.empty() && (raw.front() & 1) != 0;
+  }
   std::uint8_t priority() const { return static_cast<std::uint8_t>(data_[3]); }
   std::int64_t published_ms() const {
     return static_cast<std::int64_t>(load_big_endian<std::uint64_t>(data_ + 8));

@@ -6,6 +6,7 @@ namespace warren::broker {
 const std::vector<QueueHandle*>& Router::route(const Vhost& vhost, Exchange& exchange,
                                                const RouteInput& input) {
   ++mark_;
+  by_key_ = true;
   queues_.clear();
   pending_.clear();
   enter(exchange);
@@ -26,10 +27,14 @@ void Router::enter(Exchange& exchange) {
 void Router::visit(const Vhost& vhost, Exchange& exchange, const RouteInput& input) {
   if (exchange.name().empty()) {
     // The default exchange: every queue is bound to it under its own name.
-    if (QueueHandle* const queue = vhost.find_queue(input.routing_key)) reach(*queue);
+    input.for_each_key([&](Bytes key) {
+      QueueHandle* const queue = vhost.find_queue(key);
+      if (queue != nullptr && !queue->hidden()) reach(*queue);
+    });
     return;
   }
   output_.clear();
+  by_key_ = by_key_ && exchange.routes_by_key();
   exchange.route(input, output_);
   for (const Binding* binding : output_.matches()) {
     if (binding->queue != nullptr) {

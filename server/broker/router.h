@@ -16,6 +16,9 @@ class Router {
   // topology change.
   const std::vector<QueueHandle*>& route(const Vhost& vhost, Exchange& exchange,
                                          const RouteInput& input);
+  // Was the key all that the last routing looked at? Then another message with the same key goes
+  // the same way, as long as the topology stands.
+  bool by_key() const { return by_key_; }
 
  private:
   void enter(Exchange& exchange);
@@ -23,6 +26,7 @@ class Router {
   void reach(QueueHandle& queue);
 
   std::uint64_t mark_ = 0;
+  bool by_key_ = true;
   std::vector<QueueHandle*> queues_;
   std::vector<Exchange*> pending_;
   RouteOutput output_;

@@ -6,6 +6,7 @@
 #include "storage/base/log.h"
 
 #include "server/broker/broker_shard.h"
+#include "server/broker/exchange/stable_hash.h"
 #include "server/broker/message.h"
 
 namespace warren::broker {
@@ -17,7 +18,7 @@ void BrokerShard::on(PublishMessage& message) {
   parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
   for (const PublishMessage::Target& target : message.targets) {
     const storage::CommitToken* const token =
-        target.confirmed && message.confirm ? &*message.confirm : nullptr;
+        target.answers && message.confirm ? &*message.confirm : nullptr;
     if (Queue* const queue = find_queue(target.queue)) {
       queue->enqueue(message.block, persistent, token);
     } else if (token != nullptr) {
@@ -28,7 +29,14 @@ void BrokerShard::on(PublishMessage& message) {
 }
 
 void BrokerShard::on(SettleMessage& message) {
-  for (const SettleMessage::One& one : message.settled) settle_here(one.queue, one.seq, one.how);
+  for (const SettleMessage::One& one : message.settled) settle_here(one.queue, one.place, one.how);
+  if (message.several_shards) hold_part();
+}
+
+void BrokerShard::on(SyncRequest& message) {
+  Reply done;
+  done.to = message.reply_to;
+  reply_when_durable(std::move(done));
 }
 
 Reply BrokerShard::missing_queue(const ReplyTo& to) {
@@ -46,7 +54,14 @@ void BrokerShard::on(ConsumeRequest& message) {
 }
 
 void BrokerShard::on(CancelRequest& message) {
-  if (Queue* const queue = find_queue(message.queue)) return queue->cancel(message);
+  Queue* const queue = find_queue(message.queue);
+  if (message.by_broker) {
+    if (queue == nullptr) return;  // it cancels its consumers when it goes
+    queue->cancel(message);
+    return send(message.channel.connection.shard(),
+                ConsumerCancelled{message.channel.connection, message.consumer});
+  }
+  if (queue != nullptr) return queue->cancel(message);
   Reply done;
   done.to = message.reply_to;
   reply(std::move(done));
@@ -92,7 +107,7 @@ void BrokerShard::on(DeleteQueueRequest& message) {
 
 void BrokerShard::on(CountRequest& message) {
   Queue* const queue = find_queue(message.queue);
-  if (queue != nullptr && !queue->removing()) return queue->count(message.reply_to);
+  if (queue != nullptr && !queue->removing()) return queue->count(message);
   if (message.retry) {
     // An exclusive queue lives with its owner: if that is gone by now, nobody would ever remove a
     // new one.
@@ -147,6 +162,16 @@ void BrokerShard::on(Confirmed& message) {
   for (const storage::CommitToken& token : message.tokens) confirm(token);
 }
 
+void BrokerShard::on(Refused& message) {
+  for (const storage::CommitToken& token : message.tokens) refuse(token);
+}
+
+void BrokerShard::on(ConsumerTimedOut& message) {
+  if (SessionSink* const session = find_session(message.connection)) {
+    session->on_consumer_timed_out(message);
+  }
+}
+
 void BrokerShard::on(ConsumerCancelled& message) {
   if (SessionSink* const session = find_session(message.connection)) {
     session->on_consumer_cancelled(message.consumer);
@@ -161,6 +186,38 @@ void BrokerShard::on(GrantReturn& message) {
   if (SessionSink* const session = find_session(message.connection)) {
     session->on_grant_return(message);
   }
+}
+
+void BrokerShard::on(DirectReply& message) {
+  if (message.block) {
+    parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
+  }
+  SessionSink* const session = find_session(message.channel.connection);
+  Reply answer;
+  answer.to = message.reply_to;
+  answer.no_queue = session == nullptr || !session->on_direct_reply(message);
+  answer.consumer_count = 1;
+  reply(std::move(answer));
+}
+
+// ---- deduplication ----
+
+ShardIndex BrokerShard::dedup_home(const std::string& vhost, const std::string& exchange) const {
+  return static_cast<ShardIndex>((stable_hash(vhost) ^ mix_bits(stable_hash(exchange))) %
+                                 parts_.shard_count);
+}
+
+bool BrokerShard::is_duplicate(const DedupRequest& request) {
+  const auto [cache, added] =
+      dedup_caches_.try_emplace({request.vhost, request.exchange}, request.size);
+  return !cache->second.insert(request.id, request.now);
+}
+
+void BrokerShard::on(DedupRequest& message) {
+  Reply answer;
+  answer.to = message.reply_to;
+  answer.duplicate = is_duplicate(message);
+  reply(std::move(answer));
 }
 
 // ---- the control shard and its changes ----
@@ -187,19 +244,25 @@ void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
   for (const TopologyChange& change : changes) {
     if (const auto* const removed = std::get_if<QueueRemoved>(&change)) {
       if (removed->home == parts_.self) destroy_queue(*removed);
+    } else if (const auto* const gone = std::get_if<ExchangeRemoved>(&change)) {
+      dedup_caches_.erase({gone->vhost, gone->name});
     }
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {
-      if (added->home == parts_.self) create_queue(*added, nullptr);
+      if (added->home == parts_.self) create_queue(*added, {});
     } else if (const auto* const access = std::get_if<AccessChanged>(&change)) {
       if (on_access_changed) on_access_changed(access->change);
     }
   }
 }
 
-void BrokerShard::create_queue(const QueueAdded& added, const storage::LogState* recovered) {
-  auto queue = std::make_unique<Queue>(static_cast<QueueHost&>(*this), added.definition,
-                                       parts_.limits.queue_window_bytes, recovered);
+void BrokerShard::create_queue(const QueueAdded& added,
+                               const std::vector<storage::LogState>& recovered) {
+  const Vhost* const vhost = topology_.find_vhost(added.definition.vhost);
+  const QueueHandle* const handle = vhost->find_queue(added.definition.name);
+  auto queue =
+      std::make_unique<Queue>(static_cast<QueueHost&>(*this), added.definition, handle->settings,
+                              parts_.limits.queue_window_bytes, recovered);
   const bool inserted = queues_.emplace(added.definition.log, std::move(queue)).second;
   WARREN_ASSERT(inserted);
 }
@@ -215,9 +278,18 @@ void BrokerShard::destroy_queue(const QueueRemoved& removed) {
     const auto held = holders_.find(holder);
     if (held != holders_.end()) held->second.erase(removed.id);
   }
-  const bool has_log = queue.has_log();
+  const std::vector<LogId> logs = queue.open_logs();
   queues_.erase(at);
-  if (has_log) parts_.store->drop_log(removed.id);
+  for (const LogId log : logs) {
+    lanes_.erase(log);
+    parts_.store->drop_log(log);
+  }
+}
+
+Queue* BrokerShard::find_queue_of(LogId log) {
+  if (Queue* const queue = find_queue(log)) return queue;
+  const auto lane = lanes_.find(log);
+  return lane == lanes_.end() ? nullptr : find_queue(lane->second);
 }
 
 Queue* BrokerShard::find_queue(QueueId id) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every shard may know about the others: how far behind they are. The only memory that shards
-// share. Thread safety: any thread.
+// What every shard may know about the others, how far behind they are, and about the disk. The only
+// memory that shards share. Thread safety: any thread.
 #pragma once
 
 #include <atomic>
@@ -34,6 +34,14 @@ class ShardGauges {
     return worst;
   }
 
+  // Written by whoever watches the disk.
+  void set_disk(std::uint64_t free_bytes, bool alarm) {
+    disk_free_.store(free_bytes, std::memory_order_relaxed);
+    disk_alarm_.store(alarm, std::memory_order_relaxed);
+  }
+  std::uint64_t disk_free_bytes() const { return disk_free_.load(std::memory_order_relaxed); }
+  bool disk_alarm() const { return disk_alarm_.load(std::memory_order_relaxed); }
+
  private:
   struct alignas(64) Gauge {
     std::atomic<std::uint64_t> uncommitted{0};
@@ -41,6 +49,8 @@ class ShardGauges {
   };
   unsigned count_;
   std::unique_ptr<Gauge[]> gauges_;
+  alignas(64) std::atomic<bool> disk_alarm_{false};
+  std::atomic<std::uint64_t> disk_free_{0};
 };
 
 }  // namespace warren::broker

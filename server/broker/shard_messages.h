@@ -17,6 +17,7 @@
 
 #include "server/amqp/amqp_error.h"
 #include "server/broker/broker_ids.h"
+#include "server/broker/dedup.h"
 #include "server/broker/topology.h"
 
 namespace warren::broker {
@@ -35,11 +36,13 @@ struct Reply {
   bool no_queue = false;            // the queue is gone: a 404 with the name the session knows
   std::string name;                 // queue.declare: the queue
   std::uint32_t message_count = 0;  // ready messages
+  bool duplicate = false;           // of a DedupRequest
   std::uint32_t consumer_count = 0;
   BlockRef block;  // basic.get: the message; null: empty
-  Seq seq = 0;
+  Place place = 0;
   QueueId queue;
   bool redelivered = false;
+  std::uint32_t returns = 0;  // of a queue that counts them
 };
 
 // ---- session shard -> a queue's home ----
@@ -48,8 +51,8 @@ struct Reply {
 struct PublishMessage {
   struct Target {
     QueueId queue;
-    // Keeps the message durably: answers `confirm`, even if it is gone by now.
-    bool confirmed = false;
+    // Answers `confirm`, even if it is gone by now: it keeps the message durably, or may refuse it.
+    bool answers = false;
   };
   BlockRef block;
   boost::container::small_vector<Target, 2> targets;
@@ -62,10 +65,16 @@ enum class Settlement : std::uint8_t { ack, requeue, reject };
 struct SettleMessage {
   struct One {
     QueueId queue;
-    Seq seq = 0;
+    Place place = 0;
     Settlement how = Settlement::ack;
   };
   std::vector<One> settled;
+  bool several_shards = false;  // of a transaction over several shards: one commit (S4)
+};
+
+// Answered when all that came before it is durable.
+struct SyncRequest {
+  ReplyTo reply_to;
 };
 
 struct ConsumeRequest {
@@ -87,6 +96,7 @@ struct CancelRequest {
   QueueId queue;
   ChannelKey channel;
   ConsumerNumber consumer = 0;
+  bool by_broker = false;  // not the client's wish: answered with ConsumerCancelled
 };
 struct GetRequest {
   ReplyTo reply_to;
@@ -153,14 +163,25 @@ struct Delivery {
   ConnectionId connection;
   ConsumerNumber consumer = 0;
   QueueId queue;
-  Seq seq = 0;
+  Place place = 0;
   bool redelivered = false;
-  bool granted = false;  // it used a grant of limit_epoch
+  std::uint32_t returns = 0;  // of a queue that counts them
+  bool granted = false;       // it used a grant of limit_epoch
   std::uint32_t limit_epoch = 0;
   BlockRef block;
 };
 struct Confirmed {
   std::vector<storage::CommitToken> tokens;
+};
+// Publishes that a queue did not take (x-overflow).
+struct Refused {
+  std::vector<storage::CommitToken> tokens;
+};
+// A delivery of this consumer was not acknowledged in the time its queue allows.
+struct ConsumerTimedOut {
+  ConnectionId connection;
+  ConsumerNumber consumer = 0;
+  std::int64_t timeout_ms = 0;
 };
 struct ConsumerCancelled {
   ConnectionId connection;
@@ -178,6 +199,28 @@ struct GrantReturn {
   ConsumerNumber consumer = 0;
   std::uint32_t count = 0;
   std::uint32_t limit_epoch = 0;
+};
+
+// ---- session shard -> session shard ----
+
+// A message for a channel that waits for replies (reply_address.h); without a block only the
+// question whether it does. Answered with no_queue when it does not.
+struct DirectReply {
+  ReplyTo reply_to;
+  ChannelKey channel;
+  std::string address;
+  BlockRef block;
+};
+
+// ---- session shard -> an exchange's home for deduplication ----
+
+struct DedupRequest {
+  ReplyTo reply_to;
+  std::string vhost;
+  std::string exchange;
+  std::size_t size = 0;  // of the exchange's cache
+  DedupId id;
+  Instant now;
 };
 
 // ---- session shard -> control shard ----
@@ -230,10 +273,11 @@ struct Apply {
 };
 
 using ShardMessage =
-    std::variant<PublishMessage, SettleMessage, ConsumeRequest, CancelRequest, GetRequest,
-                 PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant, ShareLimit,
-                 HolderGone, Reply, Delivery, Confirmed, ConsumerCancelled, Ask, GrantReturn,
-                 DeclareExchange, DeleteExchange, ChangeBinding, DeclareQueue, RemoveQueue,
-                 RemoveExclusive, Applied, Apply, Marker>;
+    std::variant<PublishMessage, SettleMessage, SyncRequest, ConsumeRequest, CancelRequest,
+                 GetRequest, PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant,
+                 ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
+                 ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
+                 ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
+                 DirectReply, DedupRequest>;
 
 }  // namespace warren::broker

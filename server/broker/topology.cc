@@ -44,6 +44,7 @@ void Topology::on(const ExchangeAdded& change) {
   WARREN_ASSERT(vhost != nullptr);
   auto exchange = make_exchange(change.definition);
   exchange->alternate = alternate_exchange(change.definition.arguments);
+  exchange->dedup = read_dedup_settings(change.definition.arguments);
   vhost->exchanges.insert_or_assign(change.definition.name, std::move(exchange));
 }
 
@@ -71,6 +72,7 @@ void Topology::on(const QueueAdded& change) {
   auto handle = std::make_unique<QueueHandle>();
   handle->definition = change.definition;
   handle->id = change.definition.log;
+  handle->settings = queue_settings(change.definition, {});
   handle->home = change.home;
   handle->owner = change.owner;
   vhost->queues.insert_or_assign(change.definition.name, std::move(handle));
@@ -165,7 +167,8 @@ std::string alternate_exchange(const storage::ArgumentBytes& arguments) {
   if (arguments.empty()) return {};
   const auto table = amqp::decode_table(arguments);
   if (!table.ok()) return {};
-  const amqp::FieldValue* const value = table->find("alternate-exchange");
+  const amqp::FieldValue* value = table->find("alternate-exchange");
+  if (value == nullptr) value = table->find("x-alternate-exchange");
   if (value == nullptr) return {};
   return std::string(amqp::as_string(*value).value_or(""));
 }

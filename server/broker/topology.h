@@ -14,6 +14,7 @@
 
 #include "server/broker/broker_ids.h"
 #include "server/broker/exchange/exchange.h"
+#include "server/broker/queue_settings.h"
 
 namespace warren::broker {
 
@@ -23,10 +24,13 @@ class Queue;
 struct QueueHandle {
   storage::QueueDefinition definition;
   QueueId id;
+  QueueSettings settings;  // of arguments and policies
   ShardIndex home = 0;
   ConnectionId owner;              // of an exclusive queue
   std::vector<Binding*> incoming;  // bindings with this queue as destination
   std::uint64_t route_mark = 0;    // the last routing that reached this queue: one copy each
+  // Of a delayed-message exchange: no client may touch it.
+  bool hidden() const { return !settings.delayed_exchange.empty(); }
 };
 
 struct Vhost {
@@ -109,7 +113,7 @@ class Topology {
 // amq.match, amq.rabbitmq.trace.
 std::vector<storage::ExchangeDefinition> predeclared_exchanges(const std::string& vhost);
 
-// The exchange named by an "alternate-exchange" argument; empty: none.
+// The exchange named by an "alternate-exchange" or "x-alternate-exchange" argument; empty: none.
 std::string alternate_exchange(const storage::ArgumentBytes& arguments);
 
 }  // namespace warren::broker

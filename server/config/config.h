@@ -35,6 +35,7 @@ struct Config {
   std::uint64_t block_cache_mb = 32;
   std::uint64_t write_buffer_mb = 32;
   std::uint32_t idle_commit_ms = 5;
+  std::uint64_t disk_free_limit = 52428800;  // bytes; 0 is off
 
   // What server-properties claim, because clients switch behaviour on them.
   std::string compat_product = "RabbitMQ";

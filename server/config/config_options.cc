@@ -124,6 +124,14 @@ void add_memory_options(CLI::App& app, Config& config) {
       ->type_name("MS")
       ->check(range(1U, 1000U))
       ->capture_default_str();
+  app.add_option("--disk-free-limit", config.disk_free_limit,
+                 "Publishers are blocked while the data directory's disk has less free\n"
+                 "than this, in bytes (or 50MiB, 2GiB...); raised to twice the write\n"
+                 "buffer, 0 turns it off. More leaves room for others; on a full disk the\n"
+                 "broker stops.")
+      ->type_name("BYTES")
+      ->transform(quiet(CLI::AsSizeValue(false)))
+      ->capture_default_str();
 }
 
 }  // namespace

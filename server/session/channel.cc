@@ -69,11 +69,6 @@ Outcome Channel::on_method(Bytes payload) {
 
 template <class Method>
 Outcome Channel::handle(const Method&) {
-  if constexpr (Method::kClassId == amqp::kClassTx) {
-    return amqp::connection_error(
-        amqp::ReplyCode::not_implemented,
-        fmt::format("{} is not supported by this version", Method::kName));
-  }
   if constexpr (std::is_same_v<Method, amqp::ChannelOpen>) {
     return amqp::connection_error(amqp::ReplyCode::channel_error,
                                   "second 'channel.open' seen on an open channel");
@@ -129,8 +124,10 @@ void Channel::close_with(const amqp::AmqpError& error) {
 
 void Channel::release(bool tell_broker) {
   content_.reset();
+  if (tx_) tx_.emplace();
   for (const auto& consumer : consumers_) session_.remove_consumer(*consumer);
   consumers_.clear();
+  reply_consumer_.reset();
   asks_.clear();
   shared_granted_ = 0;
   if (tell_broker) {
@@ -142,6 +139,11 @@ void Channel::release(bool tell_broker) {
 }
 
 Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
+  if (pending.what == Waiting::direct_reply) {
+    on_direct_reply_answer(pending, reply.no_queue);
+    return {};
+  }
+  if (pending.what == Waiting::deduplicate) return on_duplicate_answer(pending, reply.duplicate);
   if (reply.no_queue) reply.error = broker::no_queue(pending.queue, session_.vhost_name());
   if (reply.error) {
     if (pending.what == Waiting::consume) {
@@ -198,6 +200,12 @@ Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
     case Waiting::get:
       answer_get(pending, reply);
       break;
+    case Waiting::tx_commit:
+      send(amqp::TxCommitOk{});
+      break;
+    case Waiting::direct_reply:
+    case Waiting::deduplicate:
+      break;  // above
   }
   return {};
 }
@@ -207,7 +215,7 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
     send(amqp::BasicGetEmpty{});
     return;
   }
-  const UnackedDelivery delivery{reply.queue, reply.seq, 0, pending.home};
+  const UnackedDelivery delivery{reply.queue, reply.place, 0, pending.home, 0};
   const broker::MessageView message(*reply.block);
   amqp::BasicGetOk ok;
   ok.delivery_tag = track(delivery, pending.no_ack);
@@ -216,7 +224,7 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
   ok.routing_key = message.routing_key();
   ok.message_count = reply.message_count;
   send(ok);
-  session_.send_content(number_, reply.block);
+  session_.send_content(number_, reply.block, reply.returns);
 }
 
 }  // namespace warren::session

@@ -5,7 +5,7 @@
 //   channel.cc           dispatch, replies, closing
 //   channel_exchange.cc  class exchange      channel_queue.cc  class queue
 //   channel_publish.cc   basic.publish, confirm.select       channel_basic.cc  consuming and
-//   settling
+//   settling         channel_reply_to.cc  direct reply-to
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,18 @@ struct ConsumerRecord {
   std::uint16_t channel = 0;
   std::string tag;
   broker::QueueId queue;
+  std::string queue_name;
   ShardIndex home = 0;
   bool no_ack = false;
   bool owes_credit = false;  // delivered bytes that were not returned to the queue yet
   std::uint64_t in_flight_bytes = 0;
   std::uint32_t granted = 0;  // let through under the shared limit and not delivered yet
+};
+
+// The consumer of a channel's direct replies.
+struct ReplyConsumer {
+  std::string tag;
+  std::string address;
 };
 
 // What a channel waits for: input of the connection stands still until the answer is there.
@@ -55,16 +62,22 @@ enum class Waiting : std::uint8_t {
   consume,
   cancel,
   get,
+  tx_commit,
+  direct_reply,
+  deduplicate,
 };
 
 struct PendingRequest {
   Waiting what = Waiting::get;
+  unsigned answers = 1;  // that come; the last one counts
   bool nowait = false;
   bool no_ack = false;                  // get
   broker::ConsumerNumber consumer = 0;  // consume
   ShardIndex home = 0;                  // get
   std::string name;                     // consume, cancel: the tag; queue.declare: the queue
   std::string queue;                    // of a request that a queue's home answers: for its 404
+  BlockRef block;                       // direct_reply, deduplicate: the message
+  std::uint64_t publish_seq = 0;        // direct_reply: to be confirmed; 0: not confirming
 };
 
 // Runs on: the connection's shard. Owned by: ConnectionSession.
@@ -92,11 +105,19 @@ class Channel {
   void on_confirmed(std::uint64_t publish_seq) {
     if (publish_seq > confirm_offset_) confirms_.confirm(publish_seq - confirm_offset_);
   }
+  void on_refused(std::uint64_t publish_seq) {
+    if (publish_seq > confirm_offset_) confirms_.refuse(publish_seq - confirm_offset_);
+  }
   std::uint64_t confirm_end() const { return confirm_offset_ + confirms_.next_seq() - 1; }
   void on_consumer_cancelled(ConsumerRecord& consumer);
+  void on_consumer_timed_out(std::int64_t timeout_ms);
   void on_ask(ConsumerRecord& consumer, const broker::Ask& ask);
   void on_grant_return(ConsumerRecord& consumer, const broker::GrantReturn& back);
   void flush_confirms();
+  // Permissions may have changed: consumers of queues that may not be read any more are cancelled.
+  void recheck_consumers();
+  // False: this channel does not wait for replies under that address.
+  bool take_direct_reply(const broker::DirectReply& reply);
 
   // Sends channel.close and lets go of everything.
   void close_with(const amqp::AmqpError& error);
@@ -130,6 +151,9 @@ class Channel {
   Outcome handle(const amqp::BasicRecover& method);
   Outcome handle(const amqp::BasicRecoverAsync& method);
   Outcome handle(const amqp::ConfirmSelect& method);
+  Outcome handle(const amqp::TxSelect& method);
+  Outcome handle(const amqp::TxCommit& method);
+  Outcome handle(const amqp::TxRollback& method);
   template <class Method>
   Outcome handle(const Method& method);
 
@@ -149,9 +173,21 @@ class Channel {
                          bool nowait);
 
   Outcome publish();
-  Outcome find_publish_route(Bytes headers);
+  // The rest of publish(), when it is known where the message goes.
+  Outcome publish_routed(const BlockRef& block);
+  bool ask_for_duplicate(const BlockRef& block, Bytes headers);
+  Outcome on_duplicate_answer(const PendingRequest& pending, bool duplicate);
+  Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);
+  Outcome defer_publish(BlockRef block);
+  Outcome defer_settlements(broker::Settlement how);
+
+  Outcome consume_replies(const amqp::BasicConsume& method);
+  Outcome declare_reply_queue(std::string_view name, bool nowait);
+  std::optional<broker::ChannelKey> find_reply_channel(std::string_view address);
+  bool send_direct_replies(const BlockRef& block, bool ask);
+  void on_direct_reply_answer(const PendingRequest& pending, bool gone);
 
   void settle(const std::vector<UnackedDelivery>& deliveries, broker::Settlement how);
   Outcome settle_tag(std::uint64_t tag, bool multiple, broker::Settlement how);
@@ -179,9 +215,30 @@ class Channel {
     std::string exchange;
     std::string routing_key;
     std::vector<broker::QueueHandle*> queues;
+    std::optional<broker::DedupSettings> dedup;  // never of a remembered route
   } route_;
 
+  // What waits for tx.commit. Bound: kTransactionBytesMax.
+  struct DeferredPublish {
+    BlockRef block;
+    bool persistent = false;
+    bool mandatory = false;
+    std::vector<std::string> queues;
+    std::vector<std::string> reply_addresses;
+  };
+  struct DeferredSettlement {
+    UnackedDelivery delivery;
+    broker::Settlement how = broker::Settlement::ack;
+  };
+  struct DeferredWork {
+    std::vector<DeferredPublish> publishes;
+    std::vector<DeferredSettlement> settled;
+    std::uint64_t bytes = 0;
+  };
+  std::optional<DeferredWork> tx_;  // set in tx mode
+
   // Consuming
+  std::optional<ReplyConsumer> reply_consumer_;
   std::vector<std::unique_ptr<ConsumerRecord>> consumers_;
   UnackedWindow unacked_;
   std::uint16_t prefetch_ = 0;      // for consumers that start from now on

@@ -7,6 +7,7 @@
 #include "storage/base/assert.h"
 
 #include "server/amqp/field_table_codec.h"
+#include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -93,13 +94,15 @@ void Channel::forget_consumer(ConsumerRecord& consumer) {
 }
 
 Outcome Channel::handle(const amqp::BasicConsume& method) {
-  broker::QueueHandle* handle = nullptr;
-  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
-  if (!method.consumer_tag.empty() && find_consumer(method.consumer_tag) != nullptr) {
+  const bool own_reply_tag = reply_consumer_ && method.consumer_tag == reply_consumer_->tag;
+  if (own_reply_tag || find_consumer(method.consumer_tag) != nullptr) {
     return amqp::connection_error(
         amqp::ReplyCode::not_allowed,
         fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag.value));
   }
+  if (queue_name(method.queue) == broker::kReplyQueue) return consume_replies(method);
+  broker::QueueHandle* handle = nullptr;
+  if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   std::int32_t priority = 0;
   if (!method.arguments.empty()) {
     const auto arguments = amqp::decode_table(method.arguments);
@@ -121,6 +124,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   consumer->tag = method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
                                               : std::string(method.consumer_tag.value);
   consumer->queue = handle->id;
+  consumer->queue_name = handle->definition.name;
   consumer->home = handle->home;
   consumer->no_ack = method.no_ack;
   session_.add_consumer(*consumer);
@@ -153,6 +157,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
 }
 
 Outcome Channel::handle(const amqp::BasicCancel& method) {
+  if (reply_consumer_ && method.consumer_tag == reply_consumer_->tag) reply_consumer_.reset();
   ConsumerRecord* const consumer = find_consumer(method.consumer_tag);
   if (consumer == nullptr) {
     if (!method.nowait) send(amqp::BasicCancelOk{.consumer_tag = method.consumer_tag});
@@ -172,7 +177,17 @@ Outcome Channel::handle(const amqp::BasicCancel& method) {
   return {};
 }
 
-// The queue is gone. Clients that asked for it are told.
+void Channel::recheck_consumers() {
+  for (const auto& consumer : consumers_) {
+    if (!check_permission(auth::Operation::read, consumer->queue_name)) continue;
+    // Deliveries that are under way still reach the client: the record goes when the queue says so.
+    broker::CancelRequest request{{}, consumer->queue, key(), consumer->number};
+    request.by_broker = true;
+    broker().send(consumer->home, request);
+  }
+}
+
+// The queue is gone, or may not be read any more. Clients that asked for it are told.
 void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
   if (session_.cancel_notify()) {
     send(amqp::BasicCancel{.consumer_tag = consumer.tag, .nowait = true});
@@ -182,7 +197,8 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.seq, consumer.number, consumer.home};
+  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home,
+                                0};
   if (delivery.granted && delivery.limit_epoch == limit_epoch_) {
     WARREN_ASSERT(consumer.granted > 0 && shared_granted_ > 0);
     --consumer.granted;
@@ -195,7 +211,7 @@ void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& deli
   deliver.exchange = message.exchange();
   deliver.routing_key = message.routing_key();
   send(deliver);
-  session_.send_content(number_, delivery.block);
+  session_.send_content(number_, delivery.block, delivery.returns);
   session_.owe_credit(consumer, delivery.block->size());
   // It obeyed the limit but takes nothing of it: the room is free again.
   if (consumer.no_ack && !asks_.empty()) serve_asks();
@@ -230,7 +246,7 @@ void Channel::settle(const std::vector<UnackedDelivery>& deliveries, broker::Set
       WARREN_ASSERT(shared_unacked_ > 0);
       --shared_unacked_;
     }
-    broker().settle(delivery.home, delivery.queue, delivery.seq, how);
+    broker().settle(delivery.home, delivery.queue, delivery.place, how);
   }
   if (!asks_.empty()) serve_asks();
 }
@@ -241,6 +257,7 @@ Outcome Channel::settle_tag(std::uint64_t tag, bool multiple, broker::Settlement
     return amqp::channel_error(amqp::ReplyCode::precondition_failed,
                                fmt::format("unknown delivery tag {}", tag));
   }
+  if (tx_) return defer_settlements(how);
   // Requeued oldest last or first, the queue puts them back by position.
   settle(scratch_, how);
   return {};

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "server/amqp/field_table_codec.h"
-#include "server/broker/arguments.h"
 #include "server/broker/exchange/exchange_types.h"
+#include "server/broker/exchange_arguments.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -31,12 +31,12 @@ storage::BindingDefinition exchange_binding(const Method& method) {
 
 Outcome Channel::handle(const amqp::ExchangeDeclare& method) {
   const std::string name = broker::clean_name(method.exchange);
+  if (name.empty()) return default_exchange_refused();
   if (method.passive) {
     if (vhost().find_exchange(name) == nullptr) return broker::no_exchange(name, vhost().name);
     if (!method.nowait) send(amqp::ExchangeDeclareOk{});
     return {};
   }
-  if (name.empty()) return default_exchange_refused();
   if (Outcome refused = check_permission(auth::Operation::configure, name)) return refused;
   if (!broker::is_exchange_type(method.type)) {
     return amqp::channel_error(amqp::ReplyCode::precondition_failed,
@@ -54,7 +54,8 @@ Outcome Channel::handle(const amqp::ExchangeDeclare& method) {
     const auto arguments = amqp::decode_table(definition.arguments);
     const std::string object = fmt::format("exchange '{}' in vhost '{}'", name, definition.vhost);
     if (arguments.ok()) {
-      if (auto error = broker::check_exchange_arguments(*arguments, object)) return error;
+      if (auto error = broker::check_exchange_arguments(definition.type, *arguments, object))
+        return error;
     }
   }
   if (const std::string alternate = broker::alternate_exchange(definition.arguments);

@@ -6,6 +6,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -35,9 +36,11 @@ Outcome Channel::handle(const amqp::BasicPublish& method) {
 }
 
 Outcome Channel::on_header(Bytes payload) {
-  Outcome error =
-      content_.on_header(payload, session_.limits().message_bytes_max, session_.wall_ms());
-  if (error) return error;
+  ContentRules rules;
+  rules.bytes_max = session_.limits().message_bytes_max;
+  rules.now_ms = session_.wall_ms();
+  if (reply_consumer_) rules.reply_address = reply_consumer_->address;
+  if (Outcome error = content_.on_header(payload, rules)) return error;
   if (content_.state() == ContentAssembler::State::complete) return publish();
   return {};
 }
@@ -67,10 +70,11 @@ Outcome Channel::check_properties(const amqp::PropertiesView& properties) {
 }
 
 // Fills route_.queues. What one publish looked up serves the next ones with the same exchange and
-// key, until anything in the topology or in permissions changes.
-Outcome Channel::find_publish_route(Bytes headers) {
+// key, until anything in the topology or in permissions changes, if only the key decided.
+Outcome Channel::find_publish_route(const amqp::PropertiesView& properties) {
   const std::uint64_t version = broker().topology().version();
-  if (route_.version == version && route_.routing_key == content_.routing_key() &&
+  const bool one_key = content_.extra_keys().empty();
+  if (route_.version == version && one_key && route_.routing_key == content_.routing_key() &&
       route_.exchange == content_.exchange()) {
     return {};
   }
@@ -87,9 +91,12 @@ Outcome Channel::find_publish_route(Bytes headers) {
                                fmt::format("cannot publish to internal exchange '{}' in vhost '{}'",
                                            exchange->name(), session_.vhost_name()));
   }
-  broker::RouteInput input{content_.routing_key(), headers};
+  const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
+  const broker::RouteInput input{content_.routing_key(), headers, content_.extra_keys(),
+                                 &properties};
   route_.queues = broker().route(vhost(), *exchange, input);
-  if (!headers.empty()) return {};  // headers may have decided: not to be remembered
+  route_.dedup = exchange->dedup;
+  if (!one_key || route_.dedup || !broker().routed_by_key()) return {};
   route_.version = version;
   route_.exchange = content_.exchange();
   route_.routing_key = content_.routing_key();
@@ -97,15 +104,61 @@ Outcome Channel::find_publish_route(Bytes headers) {
 }
 
 Outcome Channel::publish() {
+  session_.on_published();
   const BlockRef block = content_.take();
   amqp::PropertiesView properties;
   const bool parsed = amqp::parse_properties(broker::MessageView(*block).properties(), properties);
   WARREN_ASSERT(parsed);  // the assembler has checked it
   if (Outcome error = check_properties(properties)) return error;
-  const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
-  if (!headers.empty()) route_.version = 0;
-  if (Outcome error = find_publish_route(headers)) return error;
+  if (Outcome error = find_publish_route(properties)) return error;
+  // What reaches nobody is not remembered: it may come again when there is a queue.
+  if (route_.dedup && !route_.queues.empty()) {
+    const Bytes headers = properties.headers ? properties.headers->value : Bytes{};
+    if (ask_for_duplicate(block, headers)) return {};
+  }
+  return publish_routed(block);
+}
 
+// An exchange that drops what it has seen: a duplicate reaches no queue. True: another shard knows,
+// and the publish goes on with its answer.
+bool Channel::ask_for_duplicate(const BlockRef& block, Bytes headers) {
+  auto id = broker::read_dedup_id(*route_.dedup, headers);
+  if (!id) return false;
+  broker::DedupRequest request;
+  request.vhost = session_.vhost_name();
+  request.exchange = content_.exchange();
+  request.size = route_.dedup->size;
+  request.id = std::move(*id);
+  request.now = session_.clock().now();
+  const ShardIndex home = broker().dedup_home(request.vhost, request.exchange);
+  if (home == broker().index()) {
+    if (broker().is_duplicate(request)) route_.queues.clear();
+    return false;
+  }
+  PendingRequest pending;
+  pending.what = Waiting::deduplicate;
+  pending.block = block;
+  session_.request(number_, std::move(pending), home, [&](broker::ReplyTo to) {
+    request.reply_to = to;
+    return std::move(request);
+  });
+  return true;
+}
+
+Outcome Channel::on_duplicate_answer(const PendingRequest& pending, bool duplicate) {
+  if (duplicate) {
+    route_.queues.clear();
+  } else {
+    // The topology may have changed meanwhile.
+    amqp::PropertiesView properties;
+    amqp::parse_properties(broker::MessageView(*pending.block).properties(), properties);
+    if (Outcome error = find_publish_route(properties)) return error;
+  }
+  return publish_routed(pending.block);
+}
+
+Outcome Channel::publish_routed(const BlockRef& block) {
+  if (tx_) return defer_publish(block);
   broker::Published published;
   if (confirming_) {
     const storage::CommitToken token = broker::BrokerShard::confirm_token(
@@ -114,8 +167,15 @@ Outcome Channel::publish() {
   } else {
     published = broker().publish(route_.queues, block, content_.persistent(), nullptr);
   }
+  const bool must_reach = content_.mandatory() && published.queues == 0;
+  bool asked = false;  // whether a requester is still there: the answer decides
+  if (content_.exchange().empty() &&
+      (broker::is_reply_address(content_.routing_key()) || !content_.extra_keys().empty())) {
+    asked = send_direct_replies(block, must_reach);
+  }
   // The return goes out before the confirm (B6).
-  if (published.queues == 0 && content_.mandatory()) return_unroutable(block);
+  if (must_reach && !asked) return_unroutable(block);
+  if (asked) ++published.pending_confirms;
   if (confirming_) {
     confirms_.add(published.pending_confirms);
     if (published.pending_confirms == 0) session_.mark_confirms(number_);
@@ -127,24 +187,30 @@ void Channel::return_unroutable(const BlockRef& block) {
   amqp::BasicReturn back;
   back.reply_code = static_cast<std::uint16_t>(amqp::ReplyCode::no_route);
   back.reply_text = amqp::reply_code_name(amqp::ReplyCode::no_route);
-  back.exchange = content_.exchange();
-  back.routing_key = content_.routing_key();
+  const broker::MessageView message(*block);
+  back.exchange = message.exchange();
+  back.routing_key = message.routing_key();
   send(back);
   session_.send_content(number_, block);
 }
 
 Outcome Channel::handle(const amqp::ConfirmSelect& method) {
+  if (tx_) {
+    return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                               "cannot switch from tx to confirm mode");
+  }
   confirming_ = true;
   if (!method.nowait) send(amqp::ConfirmSelectOk{});
   return {};
 }
 
 void Channel::flush_confirms() {
-  confirms_.flush([this](std::uint64_t seq, bool multiple) {
-    amqp::BasicAck ack;
-    ack.delivery_tag = seq;
-    ack.multiple = multiple;
-    send(ack);
+  confirms_.flush([this](std::uint64_t seq, bool multiple, bool acked) {
+    if (acked) {
+      send(amqp::BasicAck{.delivery_tag = seq, .multiple = multiple});
+    } else {
+      send(amqp::BasicNack{.delivery_tag = seq, .multiple = multiple});
+    }
   });
 }
 

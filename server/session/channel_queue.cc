@@ -8,6 +8,7 @@
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/arguments.h"
+#include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
@@ -42,6 +43,7 @@ std::optional<std::string> Channel::queue_name(Bytes given) const {
 Outcome Channel::find_queue(const std::string& name, broker::QueueHandle*& handle) {
   handle = vhost().find_queue(name);
   if (handle == nullptr) return broker::no_queue(name, session_.vhost_name());
+  if (handle->hidden()) return broker::hidden_queue(name, session_.vhost_name());
   if (handle->definition.exclusive && handle->owner != session_.connection_id()) {
     return broker::locked_queue(name, session_.vhost_name());
   }
@@ -49,11 +51,14 @@ Outcome Channel::find_queue(const std::string& name, broker::QueueHandle*& handl
 }
 
 Outcome Channel::handle(const amqp::QueueDeclare& method) {
+  const auto name = queue_name(method.queue);
+  if (name && broker::names_reply_queue(*name) && (method.passive || !method.queue.empty())) {
+    return declare_reply_queue(*name, method.nowait);
+  }
   PendingRequest pending;
   pending.what = Waiting::queue_declare;
   pending.nowait = method.nowait;
   if (method.passive) {
-    const auto name = queue_name(method.queue);
     if (!name) return no_last_queue();
     broker::QueueHandle* handle = nullptr;
     if (Outcome error = find_queue(*name, handle)) return error;
@@ -83,11 +88,6 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
         fmt::format("queue '{}' in vhost '{}'", definition.name, definition.vhost);
     if (arguments.ok()) {
       if (auto error = broker::check_queue_arguments(*arguments, object)) return error;
-      for (const std::string_view name : broker::queue_arguments_without_effect()) {
-        if (!arguments->contains(name)) continue;
-        WLOG(warn, "argument has no effect in this version vhost='{}' queue='{}' argument={}",
-             printable(definition.vhost), printable(definition.name), name);
-      }
     }
   }
   if (definition.exclusive) session_.mark_owner();
@@ -124,6 +124,10 @@ Outcome Channel::find_readable_queue(Bytes given, broker::QueueHandle*& handle) 
 Outcome Channel::handle(const amqp::QueueBind& method) {
   const auto name = queue_name(method.queue);
   if (!name) return no_last_queue();
+  if (broker::names_reply_queue(*name)) {
+    return amqp::channel_error(amqp::ReplyCode::access_refused,
+                               "operation not permitted on the direct reply-to queue");
+  }
   return change_binding(true, queue_binding(method, *name), Waiting::queue_bind, method.nowait);
 }
 

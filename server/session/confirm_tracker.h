@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publishes of a channel in confirm mode: each is answered exactly once (P5), as soon as all queues
-// that keep it durably have it (S3). What is confirmed without a gap leaves as one answer with
-// multiple=true.
+// that it waits for have answered: with an ack when all of them have it (S3), with a nack when one
+// refused it. What is acked without a gap leaves as one answer with multiple=true, never across a
+// nack.
 #pragma once
 
 #include <cstdint>
@@ -18,36 +19,59 @@ class ConfirmTracker {
   std::uint64_t next_seq() const { return base_ + window_.size(); }
   // The next publish waits for `pending` queues; 0: it is confirmed with the next flush.
   void add(std::uint32_t pending);
-  // One queue has it. REQUIRES: it waits for one.
-  void confirm(std::uint64_t seq);
+  // One queue has it, or has refused it. REQUIRES: it waits for one.
+  void confirm(std::uint64_t seq) { answer(seq, false); }
+  void refuse(std::uint64_t seq) { answer(seq, true); }
 
-  // Calls answer(seq, multiple) for everything that became confirmed.
+  // Calls answer(seq, multiple, acked) for everything that became decided.
   template <class Answer>
   void flush(Answer&& answer) {
-    const std::uint64_t before = base_;
-    std::uint64_t fresh = 0;
-    while (!window_.empty() && (window_.front() == 0 || window_.front() == kAnswered)) {
-      if (window_.front() == 0) ++fresh;
+    std::uint64_t acked = 0;  // of the run that ends at base_ - 1: to be told
+    std::uint64_t run = 0;    // its length, answered ones among them
+    const auto tell = [&] {
+      if (acked > 0) answer(base_ - 1, run > 1, true);
+      acked = 0;
+      run = 0;
+    };
+    while (!window_.empty() && window_.front().pending == 0) {
+      const Publish publish = window_.front();
+      const bool nack = publish.refused && !publish.answered;
+      if (nack) tell();
       window_.pop_front();
       ++base_;
+      ++run;
+      if (nack) {
+        answer(base_ - 1, false, false);
+        run = 0;
+      } else if (!publish.answered) {
+        ++acked;
+      }
     }
-    if (fresh > 0) answer(base_ - 1, base_ - before > 1);
+    tell();
     for (const std::uint64_t seq : early_) {
       if (seq < base_) continue;
-      window_[seq - base_] = kAnswered;
-      answer(seq, false);
+      Publish& publish = window_[seq - base_];
+      publish.answered = true;
+      answer(seq, false, !publish.refused);
     }
     early_.clear();
   }
-  bool has_answers() const { return !early_.empty() || (!window_.empty() && window_.front() == 0); }
+  bool has_answers() const {
+    return !early_.empty() || (!window_.empty() && window_.front().pending == 0);
+  }
   std::size_t unconfirmed() const { return window_.size(); }
 
  private:
-  static constexpr std::uint32_t kAnswered = UINT32_MAX;
+  struct Publish {
+    std::uint32_t pending = 0;  // queues that have not answered
+    bool refused = false;
+    bool answered = false;
+  };
+  void answer(std::uint64_t seq, bool refused);
 
   std::uint64_t base_ = 1;
-  std::deque<std::uint32_t> window_;  // queues each publish waits for
-  std::vector<std::uint64_t> early_;  // confirmed, perhaps while an older one is not
+  std::deque<Publish> window_;
+  std::vector<std::uint64_t> early_;  // decided, perhaps while an older one is not
 };
 
 }  // namespace warren::session

@@ -9,6 +9,7 @@
 #include "storage/base/log.h"
 
 #include "server/broker/message.h"
+#include "server/session/delivery_count.h"
 
 namespace warren::session {
 
@@ -141,8 +142,15 @@ Outcome ConnectionSession::dispatch_channel(const amqp::Frame& frame) {
     }
     return {};
   }
-  if (frame.type == amqp::kFrameHeader) return channel->on_header(frame.payload);
-  if (frame.type == amqp::kFrameBody) return channel->on_body(frame.payload);
+  if (frame.type != amqp::kFrameMethod) {
+    Outcome outcome = frame.type == amqp::kFrameHeader ? channel->on_header(frame.payload)
+                                                       : channel->on_body(frame.payload);
+    // A message that is refused is its publish's fault.
+    if (outcome && !outcome->closes_connection) {
+      current_method_ = {amqp::BasicPublish::kClassId, amqp::BasicPublish::kMethodId};
+    }
+    return outcome;
+  }
   Outcome outcome = channel->on_method(frame.payload);
   const bool closed = current_method_ ==
                       amqp::MethodId{amqp::ChannelClose::kClassId, amqp::ChannelClose::kMethodId};
@@ -233,6 +241,7 @@ void ConnectionSession::close_with(const amqp::AmqpError& error) {
   send(0, close);
   state_ = State::closing;
   pending_.reset();
+  blocked_ = false;  // close-ok must be heard
   deadline_ = clock().now() + kCloseTimeout;
   release();
 }
@@ -332,6 +341,7 @@ broker::ReplyTo ConnectionSession::suspend(std::uint16_t channel, PendingRequest
 
 void ConnectionSession::on_reply(broker::Reply& reply) {
   if (!pending_ || reply.to.ticket != ticket_) return;  // of a conversation that ended
+  if (--pending_->answers > 0) return;
   PendingRequest pending = std::move(*pending_);
   pending_.reset();
   if (awaits_release_) {
@@ -389,6 +399,11 @@ void ConnectionSession::on_grant_return(const broker::GrantReturn& back) {
   if (channel != nullptr) channel->on_grant_return(*consumer, back);
 }
 
+bool ConnectionSession::on_direct_reply(const broker::DirectReply& reply) {
+  Channel* const channel = find_channel(reply.channel.channel);
+  return channel != nullptr && channel->take_direct_reply(reply);
+}
+
 void ConnectionSession::mark_turn() {
   if (turn_marked_) return;
   turn_marked_ = true;
@@ -421,11 +436,17 @@ void ConnectionSession::touch_output() {
   parts_.host->output_ready();
 }
 
-void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block) {
+void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block,
+                                     std::uint32_t returns) {
   const broker::MessageView message(*block);
   const Bytes body = message.body();
   std::string& text = out_.text();
-  amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  if (returns == 0) {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
+  } else {
+    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(),
+                              with_delivery_count(message.properties(), returns));
+  }
   if (body.size() < kBodyReferenceBytes) {
     amqp::append_body_frames(text, channel, body, frame_max_);
     touch_output();
@@ -442,36 +463,7 @@ void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& bloc
   touch_output();
 }
 
-// ---- time ----
-
-void ConnectionSession::on_tick(Instant now) {
-  if (state_ == State::closed) return;
-  if (state_ < State::open || state_ == State::closing) {
-    if (now >= deadline_) {
-      if (state_ != State::closing) {
-        WLOG(info, "handshake timed out conn={} peer={}", id_.value, parts_.peer);
-      }
-      become_closed();
-    }
-    return;
-  }
-  if (received_) last_received_ = now;
-  if (sent_) last_sent_ = now;
-  received_ = false;
-  sent_ = false;
-  if (heartbeat_s_ == 0) return;
-  const Duration interval = std::chrono::seconds(heartbeat_s_);
-  if (now - last_received_ > 2 * interval) {
-    WLOG(info, "heartbeat missed, connection dropped conn={} peer={} user='{}' heartbeat_s={}",
-         id_.value, parts_.peer, user_, heartbeat_s_);
-    become_closed();
-    return;
-  }
-  if (now - last_sent_ >= interval / 2) {
-    amqp::append_heartbeat(out_.text());
-    touch_output();
-  }
-}
+// ---- names ----
 
 std::string ConnectionSession::random_name(std::string_view prefix) {
   constexpr std::string_view kAlphabet =

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One AMQP 0-9-1 conversation: bytes in, bytes out. No socket, no thread, no clock of its own.
-//   connection_session.cc  frames, channels, closing          handshake.cc  header, start, tune,
-//   open
+//   connection_session.cc  frames, channels, closing
+//   connection_time.cc     heartbeats, time-outs, the disk alarm
+//   handshake.cc           header, start, tune, open, update-secret
 // Keeps: P1 to P7.
 #pragma once
 
@@ -49,9 +50,9 @@ class ConnectionSession final : public broker::SessionSink {
   // again, with more behind it, or after SessionHost::input_ready().
   std::size_t on_bytes(Bytes in);
   bool wants_input() const {
-    return state_ != State::closed && !pending_ && out_.size() < kOutputHighBytes;
+    return state_ != State::closed && !pending_ && !blocked_ && out_.size() < kOutputHighBytes;
   }
-  // Call about once a second: heartbeats and time-outs.
+  // Call about once a second: heartbeats, time-outs, the end of an alarm.
   void on_tick(Instant now);
   OutBuffer& output() { return out_; }
   // All or most of the output has left: consumers get their credit back.
@@ -72,9 +73,12 @@ class ConnectionSession final : public broker::SessionSink {
   void on_reply(broker::Reply& reply) override;
   void on_delivery(const broker::Delivery& delivery) override;
   void on_confirmed(std::uint16_t channel, std::uint64_t publish_seq) override;
+  void on_refused(std::uint16_t channel, std::uint64_t publish_seq) override;
+  void on_consumer_timed_out(const broker::ConsumerTimedOut& timed_out) override;
   void on_consumer_cancelled(broker::ConsumerNumber consumer) override;
   void on_ask(const broker::Ask& ask) override;
   void on_grant_return(const broker::GrantReturn& back) override;
+  bool on_direct_reply(const broker::DirectReply& reply) override;
   void on_turn_end() override;
 
   // ---- for its channels ----
@@ -83,14 +87,17 @@ class ConnectionSession final : public broker::SessionSink {
     amqp::append_method_frame(out_.text(), channel, method);
     touch_output();
   }
-  // Header and body frames of a message; the method frame stands before.
-  void send_content(std::uint16_t channel, const BlockRef& block);
+  // Header and body frames of a message; the method frame stands before. `returns`, if not 0, is
+  // told in the header x-delivery-count.
+  void send_content(std::uint16_t channel, const BlockRef& block, std::uint32_t returns = 0);
   // Suspends the input until the answer; `make` builds the message around the ReplyTo.
   template <class MakeMessage>
   void request(std::uint16_t channel, PendingRequest pending, ShardIndex to, MakeMessage make) {
     const broker::ReplyTo reply_to = suspend(channel, std::move(pending));
     broker().send(to, make(reply_to));
   }
+  // As request(), for a commit; false: there was nothing to do, and nothing is waited for.
+  bool request_commit(std::uint16_t channel, const broker::Transaction& transaction);
   void add_consumer(ConsumerRecord& consumer);
   void remove_consumer(ConsumerRecord& consumer);
   ConsumerRecord* find_consumer(broker::ConsumerNumber number);
@@ -98,6 +105,8 @@ class ConnectionSession final : public broker::SessionSink {
   void mark_turn();
   void mark_confirms(std::uint16_t channel);
   void mark_publishes() { publishes_ = true; }
+  // A publish is complete. Under an alarm it is the last one that is read.
+  void on_published();
   void mark_owner() { owns_exclusive_ = true; }
   std::string random_name(std::string_view prefix);
 
@@ -139,12 +148,14 @@ class ConnectionSession final : public broker::SessionSink {
   Outcome handle(const amqp::ConnectionStartOk& method);
   Outcome handle(const amqp::ConnectionTuneOk& method);
   Outcome handle(const amqp::ConnectionOpen& method);
+  Outcome handle(const amqp::ConnectionUpdateSecret& method);
   Outcome handle(const amqp::ConnectionClose& method);
   Outcome handle(const amqp::ConnectionCloseOk& method);
   template <class Method>
   Outcome handle(const Method& method);
   friend struct ConnectionMethodHandler;
 
+  void unblock();
   void send_start();
   void read_client_properties(Bytes client_properties);
   Outcome login(std::string_view mechanism, Bytes response);
@@ -169,7 +180,9 @@ class ConnectionSession final : public broker::SessionSink {
   std::string client_name_;
   bool cancel_notify_ = false;
   bool auth_failure_close_ = false;
+  bool blocked_notify_ = false;
   bool publishes_ = false;
+  bool blocked_ = false;  // published under an alarm: not read until it is over
   bool owns_exclusive_ = false;
   bool released_ = false;
 

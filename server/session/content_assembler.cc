@@ -10,6 +10,7 @@
 
 #include "server/amqp/gen/constants.gen.h"
 #include "server/broker/message.h"
+#include "server/broker/reply_address.h"
 #include "server/session/session_limits.h"
 
 namespace warren::session {
@@ -19,12 +20,13 @@ void ContentAssembler::start(const amqp::BasicPublish& publish) {
   state_ = State::want_header;
   exchange_.assign(publish.exchange.value);
   routing_key_.assign(publish.routing_key.value);
+  extra_.keys.clear();
   mandatory_ = publish.mandatory;
   immediate_ = publish.immediate;
 }
 
-std::optional<amqp::AmqpError> ContentAssembler::on_header(Bytes payload, std::uint64_t bytes_max,
-                                                           std::int64_t now_ms) {
+std::optional<amqp::AmqpError> ContentAssembler::on_header(Bytes payload,
+                                                           const ContentRules& rules) {
   if (state_ != State::want_header) {
     return amqp::connection_error(amqp::ReplyCode::unexpected_frame,
                                   "content header frame without a method that carries content");
@@ -43,15 +45,16 @@ std::optional<amqp::AmqpError> ContentAssembler::on_header(Bytes payload, std::u
   if (!amqp::parse_properties(header.raw_properties, properties)) {
     return amqp::connection_error(amqp::ReplyCode::syntax_error, "malformed basic properties");
   }
-  if (header.body_size > bytes_max) {
+  if (header.body_size > rules.bytes_max) {
     return amqp::channel_error(amqp::ReplyCode::precondition_failed,
                                fmt::format("message size {} is larger than configured max size {}",
-                                           header.body_size, bytes_max));
+                                           header.body_size, rules.bytes_max));
   }
+  if (auto error = rewrite(properties, rules, header.raw_properties)) return error;
   broker::MessageHead head;
   head.persistent = properties.delivery_mode == amqp::kDeliveryModePersistent;
   head.priority = properties.priority.value_or(0);
-  head.published_ms = now_ms;
+  head.published_ms = rules.now_ms;
   head.exchange = exchange_;
   head.routing_key = routing_key_;
   head.properties = header.raw_properties;
@@ -62,6 +65,34 @@ std::optional<amqp::AmqpError> ContentAssembler::on_header(Bytes payload, std::u
   filled_ = block_->size() - at_first;
   total_ = filled_ + body_size;
   state_ = body_size == 0 ? State::complete : State::want_body;
+  return std::nullopt;
+}
+
+// Takes the extra keys out of the headers, and puts the reply address in. Almost no message has
+// either: `raw` stays as it came.
+std::optional<amqp::AmqpError> ContentAssembler::rewrite(amqp::PropertiesView& properties,
+                                                         const ContentRules& rules, Bytes& raw) {
+  bool changed = false;
+  if (properties.headers && broker::may_hold_extra_keys(properties.headers->value)) {
+    extra_.headers.reset();
+    if (auto error = broker::read_extra_keys(properties.headers->value, extra_)) return error;
+    if (extra_.headers) {
+      properties.headers = amqp::TableBytes(*extra_.headers);
+      changed = true;
+    }
+  }
+  if (properties.reply_to && properties.reply_to->value == broker::kReplyQueue) {
+    if (rules.reply_address.empty()) {
+      return amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                                 "fast reply consumer does not exist");
+    }
+    properties.reply_to = amqp::ShortString(rules.reply_address);
+    changed = true;
+  }
+  if (!changed) return std::nullopt;
+  rewritten_.clear();
+  amqp::encode_properties(rewritten_, properties);
+  raw = rewritten_;
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // basic.publish + content header + body frames -> one message block (P2: a content is exactly its
-// announced size, never interleaved on one channel).
+// announced size, never interleaved on one channel). Properties are kept as they came, but for BCC
+// and for the name of the direct reply-to queue, which are replaced.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,16 @@
 #include "server/amqp/amqp_error.h"
 #include "server/amqp/gen/basic.gen.h"
 #include "server/amqp/properties.h"
+#include "server/broker/extra_keys.h"
 
 namespace warren::session {
+
+// What a channel says about the contents it takes.
+struct ContentRules {
+  std::uint64_t bytes_max = 0;
+  std::int64_t now_ms = 0;
+  Bytes reply_address;  // of its direct reply-to consumer; empty: there is none
+};
 
 // Runs on: the channel's shard. Owned by: Channel. Bound: message_bytes_max, and twice what has
 // arrived.
@@ -28,20 +37,24 @@ class ContentAssembler {
   State state() const { return state_; }
 
   void start(const amqp::BasicPublish& publish);
-  // Errors close the connection (505, 502) or the channel (406: too large).
-  std::optional<amqp::AmqpError> on_header(Bytes payload, std::uint64_t bytes_max,
-                                           std::int64_t now_ms);
+  // Errors close the connection (505, 502) or the channel (406: too large, bad CC or BCC, no reply
+  // consumer).
+  std::optional<amqp::AmqpError> on_header(Bytes payload, const ContentRules& rules);
   std::optional<amqp::AmqpError> on_body(Bytes payload);
   BlockRef take();
   void reset();
 
   const std::string& exchange() const { return exchange_; }
   const std::string& routing_key() const { return routing_key_; }
+  // Of CC and BCC.
+  const std::vector<std::string>& extra_keys() const { return extra_.keys; }
   bool mandatory() const { return mandatory_; }
   bool immediate() const { return immediate_; }
   bool persistent() const { return persistent_; }
 
  private:
+  std::optional<amqp::AmqpError> rewrite(amqp::PropertiesView& properties,
+                                         const ContentRules& rules, Bytes& raw);
   void make_room(std::size_t more);
 
   State state_ = State::idle;
@@ -50,6 +63,8 @@ class ContentAssembler {
   bool persistent_ = false;
   std::string exchange_;
   std::string routing_key_;
+  broker::ExtraKeys extra_;
+  std::string rewritten_;  // properties
   BlockRef block_;
   std::size_t filled_ = 0;  // of the block
   std::size_t total_ = 0;   // the block's final size

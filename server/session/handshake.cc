@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The start of a conversation: protocol header, start, tune, open (compatibility: section 1.1,
-// rules 1 to 7).
+// Who the client is. The start of a conversation: protocol header, start, tune, open
+// (compatibility: section 1.1, rules 1 to 7); later on update-secret.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -40,7 +40,8 @@ void ConnectionSession::send_start() {
   amqp::FieldTable capabilities;
   for (const char* const name :
        {"publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
-        "consumer_priorities", "authentication_failure_close", "per_consumer_qos"}) {
+        "consumer_priorities", "authentication_failure_close", "per_consumer_qos",
+        "connection.blocked", "direct_reply_to"}) {
     capabilities.set(name, true);
   }
   amqp::FieldTable properties;
@@ -80,6 +81,7 @@ void ConnectionSession::read_client_properties(Bytes client_properties) {
   };
   cancel_notify_ = has("consumer_cancel_notify");
   auth_failure_close_ = has("authentication_failure_close");
+  blocked_notify_ = has("connection.blocked");
 }
 
 Outcome ConnectionSession::handle(const amqp::ConnectionStartOk& method) {
@@ -140,10 +142,11 @@ Outcome ConnectionSession::handle(const amqp::ConnectionTuneOk& method) {
         amqp::ReplyCode::not_allowed,
         fmt::format("negotiated {} = {} is {} allowed value ({})", what, value, than, bound));
   };
-  if (method.frame_max < kFrameMinBytes) {
+  if (method.frame_max != 0 && method.frame_max < kFrameMinBytes) {
     return refuse("frame_max", method.frame_max, "lower than the minimum", kFrameMinBytes);
   }
-  if (method.frame_max > limits().frame_max) {
+  // Zero is "no limit", and we have one.
+  if (method.frame_max == 0 || method.frame_max > limits().frame_max) {
     return refuse("frame_max", method.frame_max, "higher than the maximum", limits().frame_max);
   }
   if (method.channel_max == 0 || method.channel_max > limits().channel_max) {
@@ -179,6 +182,27 @@ Outcome ConnectionSession::handle(const amqp::ConnectionOpen& method) {
   WLOG(debug, "connection open conn={} peer={} user='{}' vhost='{}' name='{}'", id_.value,
        parts_.peer, user_, vhost_name_, printable(client_name_, 128));
   send(0, amqp::ConnectionOpenOk{});
+  return {};
+}
+
+// The password proves the user again; what it may do may have changed meanwhile.
+Outcome ConnectionSession::handle(const amqp::ConnectionUpdateSecret& method) {
+  if (state_ != State::open) {
+    return amqp::connection_error(amqp::ReplyCode::command_invalid,
+                                  "unexpected connection.update-secret");
+  }
+  const auth::Credentials credentials{user_, std::string(method.new_secret.value)};
+  const auto user = users().authenticate(credentials, parts_.peer_is_loopback);
+  if (!user.ok()) {
+    WLOG(warn, "new secret refused conn={} peer={} reason='{}'", id_.value, parts_.peer,
+         printable(user.error().text));
+    return amqp::connection_error(amqp::ReplyCode::not_allowed,
+                                  "New secret was refused by one of the backends");
+  }
+  send(0, amqp::ConnectionUpdateSecretOk{});
+  for (auto& [number, channel] : channels_) {
+    if (!channel->closing()) channel->recheck_consumers();
+  }
   return {};
 }
 

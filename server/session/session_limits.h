@@ -22,6 +22,10 @@ struct SessionLimits {
   std::string version = "4.2.0";
 };
 
+// What a transaction may hold before it is committed: blocks, and a fixed share per operation.
+inline constexpr std::uint64_t kTransactionBytesMax = 512_MiB;
+inline constexpr std::uint64_t kTransactionStepBytes = 128;
+
 // AMQP 0-9-1, 4.2.3: a peer must accept frames of this size before tuning.
 inline constexpr std::uint32_t kFrameMinBytes = 4096;
 // A body announced to be larger is taken in pieces: memory follows what arrived, not what was
@@ -33,6 +37,8 @@ inline constexpr std::size_t kBodyReferenceBytes = 16_KiB;
 inline constexpr std::size_t kOutputLowBytes = 64_KiB;
 // Above this a peer that does not read is not read either (P6).
 inline constexpr std::size_t kOutputHighBytes = 4_MiB;
+// Above this a peer that does not read loses direct replies: they have no consumer window.
+inline constexpr std::size_t kReplyOutputBytes = 64_MiB;
 // How long a peer may take to answer our connection.close.
 inline constexpr Duration kCloseTimeout = std::chrono::seconds(10);
 

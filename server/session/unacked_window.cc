@@ -13,7 +13,8 @@ constexpr std::size_t kSweepMin = 64;
 }  // namespace
 
 std::uint64_t UnackedWindow::add(const UnackedDelivery& delivery) {
-  window_.push_back({next_tag_, false, delivery});
+  window_.push_back({false, delivery});
+  window_.back().delivery.tag = next_tag_;
   ++outstanding_;
   return next_tag_++;
 }
@@ -25,8 +26,8 @@ bool UnackedWindow::settle(std::uint64_t tag, bool multiple, std::vector<Unacked
   }
   const auto at =
       std::lower_bound(window_.begin(), window_.end(), tag,
-                       [](const Entry& entry, std::uint64_t t) { return entry.tag < t; });
-  if (at == window_.end() || at->tag != tag || at->settled) return false;
+                       [](const Entry& entry, std::uint64_t t) { return entry.tag() < t; });
+  if (at == window_.end() || at->tag() != tag || at->settled) return false;
   if (multiple) {
     take_front_to(static_cast<std::size_t>(at - window_.begin()), out);
   } else {
@@ -36,6 +37,18 @@ bool UnackedWindow::settle(std::uint64_t tag, bool multiple, std::vector<Unacked
   }
   tidy();
   return true;
+}
+
+void UnackedWindow::restore(const std::vector<UnackedDelivery>& deliveries) {
+  std::deque<Entry> merged;
+  for (const UnackedDelivery& delivery : deliveries) merged.push_back({false, delivery});
+  for (const Entry& entry : window_) {
+    if (!entry.settled) merged.push_back(entry);
+  }
+  std::sort(merged.begin(), merged.end(),
+            [](const Entry& a, const Entry& b) { return a.tag() < b.tag(); });
+  window_ = std::move(merged);
+  outstanding_ = window_.size();
 }
 
 void UnackedWindow::take_all(std::vector<UnackedDelivery>& out) {

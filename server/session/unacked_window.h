@@ -13,9 +13,10 @@ namespace warren::session {
 
 struct UnackedDelivery {
   broker::QueueId queue;
-  Seq seq = 0;
+  broker::Place place = 0;
   broker::ConsumerNumber consumer = 0;  // 0: basic.get
   ShardIndex home = 0;
+  std::uint64_t tag = 0;  // the window's
 };
 
 // Runs on: the channel's shard. Owned by: Channel. Bound: twice what is outstanding, which the
@@ -31,6 +32,8 @@ class UnackedWindow {
   // with multiple settles everything; with multiple, the tag itself must be outstanding
   // (compatibility: rule 43).
   bool settle(std::uint64_t tag, bool multiple, std::vector<UnackedDelivery>& out);
+  // Puts back what settle() gave: outstanding again, under the same tags.
+  void restore(const std::vector<UnackedDelivery>& deliveries);
   // Everything outstanding, oldest first.
   void take_all(std::vector<UnackedDelivery>& out);
   std::size_t outstanding() const { return outstanding_; }
@@ -39,9 +42,9 @@ class UnackedWindow {
 
  private:
   struct Entry {
-    std::uint64_t tag = 0;
     bool settled = false;
     UnackedDelivery delivery;
+    std::uint64_t tag() const { return delivery.tag; }
   };
   void take_front_to(std::size_t index, std::vector<UnackedDelivery>& out);
   void tidy();

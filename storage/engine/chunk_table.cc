@@ -82,6 +82,11 @@ ChunkMeta* ChunkTable::at_base(Seq base) {
   return &chunks_[at];
 }
 
+bool ChunkTable::holds(const ChunkMeta& chunk) const {
+  const std::size_t at = locate(chunk.base);
+  return at < chunks_.size() && &chunks_[at] == &chunk;
+}
+
 void ChunkTable::bury(const ChunkMeta& chunk) {
   WARREN_ASSERT(!chunk.live());
   ++buried_;

@@ -44,6 +44,8 @@ class ChunkTable {
   Found find(Seq seq);
   // The live chunk that starts at `base`, or nullptr.
   ChunkMeta* at_base(Seq base);
+  // Is it one of this table's?
+  bool holds(const ChunkMeta& chunk) const;
   // All entries of `chunk` are settled: it is forgotten, now or later.
   // REQUIRES: !chunk.live(), and it was live until this settle.
   void bury(const ChunkMeta& chunk);

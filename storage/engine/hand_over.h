@@ -23,6 +23,7 @@ struct LogCommit {
   LogId log;
   Seq first = 0;  // what was appended lies in [first, last]; 0 when nothing was
   Seq last = 0;
+  std::uint64_t number = 0;  // of the log's hand-overs
   Seq mark = 0;  // the delivered mark that becomes durable; 0 when the state was not written
 };
 

@@ -2,12 +2,14 @@
 #include "storage/engine/log_reader.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
 #include "storage/record/chunk_reader.h"
 #include "storage/record/keys.h"
+#include "storage/record/log_state_record.h"
 
 namespace warren::storage {
 namespace {
@@ -17,6 +19,8 @@ class LogReader {
   LogReader(KvStore& store, const ReadRequest& request) : store_(store), request_(request) {}
 
   Result<ReadOutcome> run();
+  Result<ReadOutcome> run_due();
+  Result<ReadOutcome> run_fetch();
 
  private:
   struct Source {
@@ -29,6 +33,7 @@ class LogReader {
   // The source whose next chunk starts first; null when all are at their end.
   Source* lowest();
   Status load(Source& source);
+  Status add_returns();
   void take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored, Durability durability);
   void count_damage(Bytes value, Seq base, const AckSet* acks, const Error& error);
 
@@ -85,6 +90,68 @@ Result<ReadOutcome> LogReader::run() {
     out_.next = source != nullptr ? source->base() : request_.to;
   }
   std::ranges::sort(out_.messages, {}, &StoredMessage::seq);
+  if (request_.returns) WARREN_CHECK(add_returns());
+  return std::move(out_);
+}
+
+Result<ReadOutcome> LogReader::run_fetch() {
+  Seq last_chunk = 0;
+  std::set<Seq> wanted;
+  for (const DueEntry& entry : request_.wanted) {
+    wanted.insert(entry.seq);
+    if (entry.chunk == last_chunk) continue;
+    last_chunk = entry.chunk;
+    Source source{store_.scan(Family::queue_log, encode_chunk_key({request_.log, entry.chunk}),
+                              encode_chunk_key({request_.log, entry.chunk + 1})),
+                  Durability::durable};
+    if (source.cursor->valid()) {
+      WARREN_CHECK(load(source));
+    } else {
+      WARREN_CHECK(source.cursor->status());
+    }
+    std::erase_if(out_.messages,
+                  [&](const StoredMessage& message) { return !wanted.contains(message.seq); });
+  }
+  std::ranges::sort(out_.messages, {}, &StoredMessage::seq);
+  if (request_.returns) WARREN_CHECK(add_returns());
+  return std::move(out_);
+}
+
+// Both ascend: one walk along the records is enough.
+Status LogReader::add_returns() {
+  if (out_.messages.empty()) return {};
+  const auto cursor = store_.scan(Family::queue_returns,
+                                  encode_message_key({request_.log, out_.messages.front().seq}),
+                                  encode_message_key({request_.log, out_.messages.back().seq + 1}));
+  auto at = out_.messages.begin();
+  for (; cursor->valid(); cursor->next()) {
+    const auto key = decode_message_key(cursor->key());
+    const auto returns = decode_returns(cursor->value());
+    if (!key.has_value() || !returns.ok()) {
+      WLOG(error, "count of returns damaged, taken for none log={}", request_.log.value);
+      continue;
+    }
+    while (at != out_.messages.end() && at->seq < key->seq) ++at;
+    if (at != out_.messages.end() && at->seq == key->seq) at->returns = *returns;
+  }
+  return cursor->status();
+}
+
+Result<ReadOutcome> LogReader::run_due() {
+  const DueEntry& after = request_.after;
+  const auto cursor =
+      store_.scan(Family::queue_due, encode_due_key({request_.log, after.due_ms, after.seq + 1}),
+                  encode_due_key({LogId(request_.log.value + 1), 0, 0}));
+  for (; cursor->valid() && out_.due.size() < request_.limit; cursor->next()) {
+    const auto key = decode_due_key(cursor->key());
+    const auto chunk = decode_due_chunk(cursor->value());
+    if (!key.has_value() || !chunk.ok()) {
+      WLOG(error, "due entry damaged, its message expires at the head log={}", request_.log.value);
+      continue;
+    }
+    out_.due.push_back(DueEntry{key->due_ms, key->seq, *chunk});
+  }
+  if (!cursor->valid()) WARREN_CHECK(cursor->status());
   return std::move(out_);
 }
 
@@ -124,7 +191,7 @@ Status LogReader::load(Source& source) {
     if (acks.count() != 0) out_.acks_damaged = true;
     acks = AckSet(opened->count());
   }
-  WARREN_ASSERT(opened->last() < request_.to);
+  WARREN_ASSERT(request_.kind == ReadRequest::Kind::fetch || opened->last() < request_.to);
   covered_ = std::max(covered_, opened->last() + 1);
   take_entries(*opened, std::move(acks), acks_stored, source.durability);
   return {};
@@ -160,7 +227,16 @@ void LogReader::count_damage(Bytes value, Seq base, const AckSet* acks, const Er
 }  // namespace
 
 Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request) {
-  return LogReader(store, request).run();
+  LogReader reader(store, request);
+  switch (request.kind) {
+    case ReadRequest::Kind::stretch:
+      break;
+    case ReadRequest::Kind::fetch:
+      return reader.run_fetch();
+    case ReadRequest::Kind::due:
+      return reader.run_due();
+  }
+  return reader.run();
 }
 
 }  // namespace warren::storage

@@ -16,11 +16,21 @@
 namespace warren::storage {
 
 struct ReadRequest {
+  enum class Kind : std::uint8_t {
+    stretch,  // chunks of [from, to)
+    fetch,    // the messages of `wanted`, and their chunks
+    due,      // `limit` due entries behind `after`
+  };
+  Kind kind = Kind::stretch;
   LogId log;
   Seq from = 0;
   Seq to = 0;
   std::size_t bytes_hint = 0;
-  bool spilled = false;  // the log has messages in `spill`, too
+  bool spilled = false;          // the log has messages in `spill`, too
+  bool returns = false;          // the log has records in queue_returns
+  std::vector<DueEntry> wanted;  // by chunk
+  DueEntry after;
+  std::size_t limit = 0;
 };
 
 struct ReadOutcome {
@@ -35,8 +45,10 @@ struct ReadOutcome {
   std::uint64_t damaged = 0;
   std::uint64_t damaged_bytes = 0;
   bool acks_damaged = false;  // settled messages may be among `messages`
+  std::vector<DueEntry> due;
 };
 
+// Does what `request.kind` says.
 Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request);
 
 }  // namespace warren::storage

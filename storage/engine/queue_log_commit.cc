@@ -5,6 +5,7 @@
 #include "storage/base/assert.h"
 #include "storage/engine/queue_log_impl.h"
 #include "storage/record/keys.h"
+#include "storage/record/log_state_record.h"
 
 namespace warren::storage {
 
@@ -12,11 +13,13 @@ void QueueLogImpl::hand_over(HandOver& out) {
   LogCommit commit;
   commit.log = id_;
   // Deletions first: what is added below is never among them.
+  commit.number = ++hand_overs_;
   hand_over_settled(out);
+  hand_over_notes(out);
   hand_over_open(out, commit);
   hand_over_state(out, commit);
   touched_ = false;
-  if (commit.last != 0 || commit.mark != 0) out.logs.push_back(commit);
+  if (commit.last != 0 || commit.mark != 0 || !fetched_.empty()) out.logs.push_back(commit);
 }
 
 void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
@@ -40,6 +43,11 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
       part.bytes = 0;
     }
     part.entries.push_back(ChunkEntry{entry.seq, entry.block->bytes()});
+    if (entry.notes.due_ms != 0) {
+      has_due_ = true;
+      out.batch.put(Family::queue_due, encode_due_key({id_, entry.notes.due_ms, entry.seq}),
+                    encode_due_chunk(part.entries.front().seq));
+    }
     part.bytes += bytes;
     out.appended_bytes += block_bytes;
     gathering_.open_bytes -= block_bytes;
@@ -58,9 +66,11 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
   handed_over_ = commit.last;
   live_count_ += open_durable_count_;
   live_bytes_ += open_durable_bytes_;
+  live_weight_ += open_durable_weight_;
   state_dirty_ = state_dirty_ || open_durable_count_ > 0;
   open_durable_count_ = 0;
   open_durable_bytes_ = 0;
+  open_durable_weight_ = 0;
   open_.clear();
   open_live_ = 0;
   open_hint_ = 0;
@@ -86,7 +96,11 @@ void QueueLogImpl::add_chunk(HandOver& out, const std::vector<ChunkEntry>& entri
 
 void QueueLogImpl::hand_over_settled(HandOver& out) {
   for (const Seq base : dirty_) {
-    ChunkMeta* const chunk = durable_chunks_.at_base(base);
+    ChunkMeta* chunk = durable_chunks_.at_base(base);
+    if (const auto fetched = fetched_.find(base); fetched != fetched_.end()) {
+      fetched->second.changed = hand_overs_;
+      if (fetched->second.meta.live()) chunk = &fetched->second.meta;
+    }
     if (chunk == nullptr) continue;  // all of it is settled by now: it is in dead_
     chunk->dirty = false;
     chunk->acks_stored = true;
@@ -95,6 +109,9 @@ void QueueLogImpl::hand_over_settled(HandOver& out) {
   }
   dirty_.clear();
   for (const auto& [base, has_acks] : dead_) {
+    if (const auto fetched = fetched_.find(base); fetched != fetched_.end()) {
+      fetched->second.changed = hand_overs_;
+    }
     out.batch.erase_once(Family::queue_log, encode_chunk_key({id_, base}));
     if (has_acks) out.batch.erase(Family::queue_acks, encode_chunk_key({id_, base}));
   }
@@ -107,10 +124,41 @@ void QueueLogImpl::hand_over_settled(HandOver& out) {
     std::string first = encode_chunk_key({id_, from});
     std::string end = encode_chunk_key({id_, to});
     if (acks_stored_) out.batch.erase_range(Family::queue_acks, first, end);
+    if (has_returns_) out.batch.erase_range(Family::queue_returns, first, end);
     if (spilled_) out.spill.erase_range(Family::spill, first, end);
     if (stored_) out.batch.erase_range(Family::queue_log, std::move(first), std::move(end));
   }
   dead_ranges_.clear();
+}
+
+void QueueLogImpl::hand_over_notes(HandOver& out) {
+  if (due_reset_) {
+    due_reset_ = false;
+    out.batch.erase_range(Family::queue_due, encode_due_key({id_, 0, 0}),
+                          encode_due_key({LogId(id_.value + 1), 0, 0}));
+    for (const DueEntry& entry : new_due_) {
+      // What is not handed over yet brings its entry along.
+      const ChunkMeta* const chunk = durable_chunks_.find(entry.seq).chunk;
+      if (chunk == nullptr) continue;
+      out.batch.put(Family::queue_due, encode_due_key({id_, entry.due_ms, entry.seq}),
+                    encode_due_chunk(chunk->base));
+    }
+    new_due_.clear();
+  }
+  for (const DueEntry& entry : dead_due_) {
+    out.batch.erase(Family::queue_due, encode_due_key({id_, entry.due_ms, entry.seq}));
+  }
+  dead_due_.clear();
+  for (const Seq seq : dead_returns_) {
+    out.batch.erase(Family::queue_returns, encode_message_key({id_, seq}));
+  }
+  dead_returns_.clear();
+  for (const auto& [seq, returns] : new_returns_) {
+    has_returns_ = true;
+    state_dirty_ = true;
+    out.batch.put(Family::queue_returns, encode_message_key({id_, seq}), encode_returns(returns));
+  }
+  new_returns_.clear();
 }
 
 LogStateRecord QueueLogImpl::record(Seq mark) const {
@@ -120,6 +168,9 @@ LogStateRecord QueueLogImpl::record(Seq mark) const {
   record.live_count = live_count_;
   record.live_bytes = live_bytes_;
   record.delivered_mark = mark;
+  record.live_weight = live_weight_;
+  record.has_due = has_due_;
+  record.has_returns = has_returns_;
   return record;
 }
 
@@ -134,6 +185,7 @@ void QueueLogImpl::hand_over_state(HandOver& out, LogCommit& commit) {
   if (state.head == state.next && damaged_) {
     live_count_ = 0;
     live_bytes_ = 0;
+    live_weight_ = 0;
   }
   WARREN_INVARIANT(S15, state.head < state.next || (live_count_ == 0 && live_bytes_ == 0));
   out.batch.put(Family::queue_state, encode_log_key(id_), encode_log_state(record(commit.mark)));
@@ -147,6 +199,8 @@ QueueLogImpl::Committed QueueLogImpl::committed(const LogCommit& commit) {
     news.stored = durable_chunks_.any_live(commit.first, commit.last) ||
                   paged_chunks_.any_live(commit.first, commit.last);
   }
+  hand_overs_durable_ = commit.number;
+  evict_fetched();
   if (commit.mark != 0) {
     mark_.committed(commit.mark);
     if (refused_ != 0 && mark_.covers(refused_)) {
@@ -169,6 +223,11 @@ void QueueLogImpl::drop(KvBatch& batch, KvBatch& spill) {
   if (live_count_ > 0 || !dead_.empty() || !dead_ranges_.empty() || damaged_) {
     batch.erase_range(Family::queue_log, first, end);
     if (acks_stored_) batch.erase_range(Family::queue_acks, first, end);
+  }
+  if (has_returns_) batch.erase_range(Family::queue_returns, first, end);
+  if (has_due_) {
+    batch.erase_range(Family::queue_due, encode_due_key({id_, 0, 0}),
+                      encode_due_key({LogId(id_.value + 1), 0, 0}));
   }
   batch.erase(Family::queue_state, encode_log_key(id_));
 }

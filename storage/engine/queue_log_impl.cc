@@ -20,11 +20,14 @@ QueueLogImpl::QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, G
       durable_(state.next - 1),
       live_count_(state.live_count),
       live_bytes_(state.live_bytes),
+      live_weight_(state.live_weight),
       mark_(state.delivered_mark) {
   WARREN_ASSERT(state.id.value != 0);
   WARREN_ASSERT(state.head >= 1 && state.head <= state.next);
   stored_ = state.next > 1;
   acks_stored_ = stored_;
+  has_due_ = state.has_due;
+  has_returns_ = state.has_returns;
   if (state.live_count > 0) keep_unread(state.head, state.next);
 }
 
@@ -34,10 +37,11 @@ void QueueLogImpl::touch() {
   gathering_.touched.push_back(this);
 }
 
-void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability,
-                          const CommitToken* token) {
+void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability, const CommitToken* token,
+                          const MessageNotes& notes) {
   WARREN_INVARIANT(S1, seq >= next_);
   WARREN_ASSERT(block != nullptr);
+  WARREN_ASSERT(notes.due_ms == 0 || durability == Durability::durable);
   next_ = seq + 1;
   const std::size_t bytes = block->size();
   gathering_.open_bytes += bytes;
@@ -45,11 +49,13 @@ void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability,
   if (durability == Durability::durable) {
     ++open_durable_count_;
     open_durable_bytes_ += bytes;
+    open_durable_weight_ += notes.weight;
   }
   OpenEntry& entry = open_.emplace_back();
   entry.seq = seq;
   entry.block = std::move(block);
   entry.durability = durability;
+  entry.notes = notes;
   if (token != nullptr) {
     entry.token = *token;
     entry.has_token = true;
@@ -66,6 +72,7 @@ void QueueLogImpl::forget_open(OpenEntry& entry) {
   if (entry.durability == Durability::durable) {
     --open_durable_count_;
     open_durable_bytes_ -= bytes;
+    open_durable_weight_ -= entry.notes.weight;
   }
   if (entry.has_token) {
     --gathering_.tokens_waiting;
@@ -75,20 +82,30 @@ void QueueLogImpl::forget_open(OpenEntry& entry) {
   --open_live_;
 }
 
-bool QueueLogImpl::settle_open(Seq seq, std::uint64_t bytes) {
-  if (open_.empty() || seq < open_.front().seq) return false;
+QueueLogImpl::OpenEntry* QueueLogImpl::find_open(Seq seq) {
+  if (open_.empty() || seq < open_.front().seq) return nullptr;
   // In order, the next one is right behind the last hit.
-  std::size_t at = open_hint_;
-  if (at >= open_.size() || open_[at].seq != seq) {
-    const auto found = std::ranges::lower_bound(open_, seq, {}, &OpenEntry::seq);
-    if (found == open_.end() || found->seq != seq) return false;
-    at = static_cast<std::size_t>(found - open_.begin());
-  }
-  OpenEntry& entry = open_[at];
-  WARREN_ASSERT(entry.block != nullptr);
-  WARREN_ASSERT(entry.block->size() == bytes);
-  forget_open(entry);
-  open_hint_ = at + 1;
+  if (open_hint_ < open_.size() && open_[open_hint_].seq == seq) return &open_[open_hint_];
+  const auto found = std::ranges::lower_bound(open_, seq, {}, &OpenEntry::seq);
+  if (found == open_.end() || found->seq != seq) return nullptr;
+  return &*found;
+}
+
+std::optional<CommitToken> QueueLogImpl::detach_token(Seq seq) {
+  OpenEntry* const entry = find_open(seq);
+  if (entry == nullptr || entry->block == nullptr || !entry->has_token) return std::nullopt;
+  entry->has_token = false;
+  --gathering_.tokens_waiting;
+  return entry->token;
+}
+
+bool QueueLogImpl::settle_open(Seq seq, std::uint64_t bytes) {
+  OpenEntry* const entry = find_open(seq);
+  if (entry == nullptr) return false;
+  WARREN_ASSERT(entry->block != nullptr);
+  WARREN_ASSERT(entry->block->size() == bytes);
+  forget_open(*entry);
+  open_hint_ = static_cast<std::size_t>(entry - open_.data()) + 1;
   if (open_live_ == 0) {
     open_.clear();
     open_hint_ = 0;
@@ -96,34 +113,46 @@ bool QueueLogImpl::settle_open(Seq seq, std::uint64_t bytes) {
   return true;
 }
 
-void QueueLogImpl::settle(Seq seq, std::uint64_t bytes) {
+void QueueLogImpl::settle(Seq seq, std::uint64_t bytes, const MessageNotes& notes) {
+  if (notes.returns > 0) {
+    new_returns_.erase(seq);
+    if (has_returns_) dead_returns_.push_back(seq);
+  }
   if (settle_open(seq, bytes)) return;
+  if (notes.due_ms != 0) dead_due_.push_back(DueEntry{notes.due_ms, seq, 0});
   if (const ChunkTable::Found found = durable_chunks_.find(seq); found.chunk != nullptr) {
-    settle_durable(found, bytes);
+    settle_durable(*found.chunk, found.index, bytes, notes);
     return;
   }
+  if (settle_fetched(seq, bytes, notes)) return;
   const ChunkTable::Found found = paged_chunks_.find(seq);
   WARREN_ASSERT(found.chunk != nullptr);
   settle_paged(found);
 }
 
-void QueueLogImpl::settle_durable(ChunkTable::Found found, std::uint64_t bytes) {
-  ChunkMeta& chunk = *found.chunk;
-  const bool newly = chunk.acks.set(found.index);
-  WARREN_ASSERT(newly);
+void QueueLogImpl::count_out(std::uint64_t count, std::uint64_t bytes, std::uint64_t weight) {
   if (damaged_) {
-    live_count_ -= std::min<std::uint64_t>(live_count_, 1);
+    live_count_ -= std::min(live_count_, count);
     live_bytes_ -= std::min(live_bytes_, bytes);
   } else {
-    WARREN_INVARIANT(S15, live_count_ >= 1 && live_bytes_ >= bytes);
-    live_count_ -= 1;
+    WARREN_INVARIANT(S15, live_count_ >= count && live_bytes_ >= bytes);
+    live_count_ -= count;
     live_bytes_ -= bytes;
   }
+  // A store of before the weights begins with a guess.
+  live_weight_ = live_count_ == 0 ? 0 : live_weight_ - std::min(live_weight_, weight);
+}
+
+void QueueLogImpl::settle_durable(ChunkMeta& chunk, std::uint32_t index, std::uint64_t bytes,
+                                  const MessageNotes& notes) {
+  const bool newly = chunk.acks.set(index);
+  WARREN_ASSERT(newly);
+  count_out(1, bytes, notes.weight);
   state_dirty_ = true;
   touch();
   if (!chunk.live()) {
     dead_.emplace_back(chunk.base, chunk.acks_stored);
-    durable_chunks_.bury(chunk);
+    if (durable_chunks_.holds(chunk)) durable_chunks_.bury(chunk);
   } else if (!chunk.dirty) {
     chunk.dirty = true;
     dirty_.push_back(chunk.base);
@@ -140,19 +169,15 @@ void QueueLogImpl::settle_paged(ChunkTable::Found found) {
   touch();
 }
 
-void QueueLogImpl::settle_range(Seq from, Seq to, std::uint64_t count, std::uint64_t bytes) {
+void QueueLogImpl::settle_range(Seq from, Seq to, std::uint64_t count, std::uint64_t bytes,
+                                std::uint64_t weight) {
   if (from >= to) return;
   WARREN_ASSERT(to <= next_ && (open_.empty() || open_.front().seq >= to));
   WARREN_ASSERT(!durable_chunks_.any_live(from, to - 1));
   WARREN_ASSERT(!paged_chunks_.any_live(from, to - 1));
-  if (damaged_) {
-    live_count_ -= std::min(live_count_, count);
-    live_bytes_ -= std::min(live_bytes_, bytes);
-  } else {
-    WARREN_INVARIANT(S15, live_count_ >= count && live_bytes_ >= bytes);
-    live_count_ -= count;
-    live_bytes_ -= bytes;
-  }
+  count_out(count, bytes, weight);
+  std::erase_if(fetched_, [&](const auto& one) { return one.first >= from && one.first < to; });
+  if (fetch_callback_) fetch_settled_.emplace_back(from, to);
   if (read_.has_value() && from < read_->to && to > read_->from) {
     read_->settled.emplace_back(from, to);
   }
@@ -223,6 +248,9 @@ LogState QueueLogImpl::state() const {
   state.next = next_;
   state.live_count = live_count_ + open_durable_count_;
   state.live_bytes = live_bytes_ + open_durable_bytes_;
+  state.live_weight = live_weight_ + open_durable_weight_;
+  state.has_due = has_due_;
+  state.has_returns = has_returns_;
   state.delivered_mark = std::max(mark_.durable(), mark_.exact());
   return state;
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The QueueLog of the engine: what is gathered for the next commit, what of the committed is still
-// held in memory, and the counters of the rest. Keeps: S1, S2, S5, S14, S15.
+// held in memory, and the counters of the rest. Keeps: S1, S2, S5, S14, S15, S16.
+//   queue_log_impl.cc    the queue's side      queue_log_commit.cc  what goes into a commit
+//   queue_log_read.cc    reading               queue_log_due.cc     messages out of their turn
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +24,13 @@
 namespace warren::storage {
 
 class QueueLogImpl;
+
+// Seqs, from and to, the latter not included.
+using SeqRange = std::pair<Seq, Seq>;
+inline bool any_holds(std::span<const SeqRange> ranges, Seq seq) {
+  return std::ranges::any_of(
+      ranges, [seq](const SeqRange& range) { return seq >= range.first && seq < range.second; });
+}
 
 // What the logs of one shard gather together for its next hand-over.
 struct Gathering {
@@ -44,12 +55,23 @@ class QueueLogImpl final : public QueueLog {
                ReadStarter& reader);
 
   // --- the queue's side ---
+  using QueueLog::append;
+  using QueueLog::settle;
+  using QueueLog::settle_range;
   LogId id() const override { return id_; }
-  void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token) override;
-  void settle(Seq seq, std::uint64_t bytes) override;
-  void settle_range(Seq from, Seq to, std::uint64_t count, std::uint64_t bytes) override;
+  void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token,
+              const MessageNotes& notes) override;
+  std::optional<CommitToken> detach_token(Seq seq) override;
+  void settle(Seq seq, std::uint64_t bytes, const MessageNotes& notes) override;
+  void note_returns(Seq seq, std::uint32_t returns) override;
+  void settle_range(Seq from, Seq to, std::uint64_t count, std::uint64_t bytes,
+                    std::uint64_t weight) override;
   void release(Seq from, Seq to) override;
   void read(Seq from, Seq to, std::size_t bytes_hint, ReadCallback callback) override;
+  void read_due(const DueEntry& after, std::size_t limit, DueCallback callback) override;
+  void fetch(std::vector<DueEntry> entries, FetchCallback callback) override;
+  void reset_due(std::vector<DueEntry> keep) override;
+  void erase_due(const DueEntry& entry) override;
   bool may_deliver(Seq seq) override;
   LogState state() const override;
 
@@ -63,7 +85,7 @@ class QueueLogImpl final : public QueueLog {
   };
   Committed committed(const LogCommit& commit);
 
-  void finish_read(Result<ReadOutcome> outcome);
+  void finish_read(ReadRequest::Kind kind, Result<ReadOutcome> outcome);
 
   // Deletes what is on disk; what was gathered is forgotten, its tokens become ready.
   void drop(KvBatch& batch, KvBatch& spill);
@@ -78,6 +100,7 @@ class QueueLogImpl final : public QueueLog {
     CommitToken token;
     bool has_token = false;
     Durability durability = Durability::durable;
+    MessageNotes notes;
   };
   struct ActiveRead {
     Seq from = 0;
@@ -86,15 +109,34 @@ class QueueLogImpl final : public QueueLog {
     std::vector<std::pair<Seq, Seq>> settled;  // ranges settled meanwhile
   };
 
+  // A chunk of the unread stretch that was read out of turn. What is settled in it must be known
+  // here until the disk knows it: a read of the stretch would bring it back.
+  struct Fetched {
+    ChunkMeta meta;
+    std::uint64_t changed = 0;  // the hand-over that carries its last change; 0: none
+  };
+
   void touch();
+  OpenEntry* find_open(Seq seq);
   bool settle_open(Seq seq, std::uint64_t bytes);
-  void settle_durable(ChunkTable::Found found, std::uint64_t bytes);
+  void settle_durable(ChunkMeta& chunk, std::uint32_t index, std::uint64_t bytes,
+                      const MessageNotes& notes);
+  void count_out(std::uint64_t count, std::uint64_t bytes, std::uint64_t weight);
+  Fetched* find_fetched(Seq seq);
+  bool fetched_live(Seq seq);
+  bool settle_fetched(Seq seq, std::uint64_t bytes, const MessageNotes& notes);
+  void finish_stretch(Result<ReadOutcome> outcome);
+  void finish_fetch(Result<ReadOutcome> outcome);
+  void finish_due(Result<ReadOutcome> outcome);
+  void evict_fetched();
+  void adopt_fetched(ReadOutcome& outcome, std::map<Seq, Fetched>::iterator fetched);
   void settle_paged(ChunkTable::Found found);
   void forget_open(OpenEntry& entry);
 
   void hand_over_open(HandOver& out, LogCommit& commit);
   void add_chunk(HandOver& out, const std::vector<ChunkEntry>& entries, Durability durability);
   void hand_over_settled(HandOver& out);
+  void hand_over_notes(HandOver& out);
   void hand_over_state(HandOver& out, LogCommit& commit);
 
   void keep_unread(Seq from, Seq to);
@@ -113,6 +155,7 @@ class QueueLogImpl final : public QueueLog {
   std::size_t open_hint_ = 0;
   std::uint64_t open_durable_count_ = 0;
   std::uint64_t open_durable_bytes_ = 0;
+  std::uint64_t open_durable_weight_ = 0;
 
   // Handed over and held in memory by the queue.
   ChunkTable durable_chunks_;
@@ -121,6 +164,12 @@ class QueueLogImpl final : public QueueLog {
   std::vector<std::pair<Seq, bool>> dead_;  // durable chunks to delete: base, has an ack set
   std::vector<Seq> dead_paged_;
   std::vector<std::pair<Seq, Seq>> dead_ranges_;
+  std::map<Seq, Fetched> fetched_;  // by base. Bound: kFetchedMax and what is not committed
+  std::map<Seq, std::uint32_t> new_returns_;
+  std::vector<Seq> dead_returns_;
+  std::vector<DueEntry> new_due_;  // after a reset
+  std::vector<DueEntry> dead_due_;
+  bool due_reset_ = false;
 
   // S2: durable_ <= handed_over_ < next_, and each only grows.
   Seq next_;
@@ -130,6 +179,7 @@ class QueueLogImpl final : public QueueLog {
   // Handed over, not settled, durable.
   std::uint64_t live_count_;
   std::uint64_t live_bytes_;
+  std::uint64_t live_weight_;
   // Hull of what is stored but not held in memory.
   Seq unread_from_ = 0;
   Seq unread_to_ = 0;
@@ -138,11 +188,18 @@ class QueueLogImpl final : public QueueLog {
   Seq refused_ = 0;  // the highest delivery that waits for the mark
 
   std::optional<ActiveRead> read_;
+  DueCallback due_callback_;
+  FetchCallback fetch_callback_;
+  std::vector<SeqRange> fetch_settled_;  // ranges settled while a fetch is under way
+  std::uint64_t hand_overs_ = 0;         // of this log, and the last one that is durable
+  std::uint64_t hand_overs_durable_ = 0;
   bool touched_ = false;
   bool state_dirty_ = false;
   bool stored_ = false;       // something of the log is, or will be, in queue_state
   bool acks_stored_ = false;  // ... in queue_acks
   bool spilled_ = false;      // ... in spill
+  bool has_due_ = false;      // ... in queue_due
+  bool has_returns_ = false;  // ... in queue_returns
   bool damaged_ = false;      // losses were met: the counters are as good as they can be
 };
 

@@ -1,29 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading released messages back: the shard's side of it. The disk's side: log_reader.
-#include <algorithm>
 #include <utility>
 
 #include "storage/base/assert.h"
 #include "storage/engine/queue_log_impl.h"
 
 namespace warren::storage {
-namespace {
-
-bool any_holds(const std::vector<std::pair<Seq, Seq>>& ranges, Seq seq) {
-  return std::ranges::any_of(
-      ranges, [seq](const auto& range) { return seq >= range.first && seq < range.second; });
-}
-
-}  // namespace
-
 void QueueLogImpl::read(Seq from, Seq to, std::size_t bytes_hint, ReadCallback callback) {
   WARREN_ASSERT(!read_.has_value());
   WARREN_ASSERT(from <= to && to <= next_);
   read_ = ActiveRead{from, to, std::move(callback), {}};
-  reader_.start_read(ReadRequest{id_, from, to, bytes_hint, spilled_});
+  ReadRequest request;
+  request.log = id_;
+  request.from = from;
+  request.to = to;
+  request.bytes_hint = bytes_hint;
+  request.spilled = spilled_;
+  request.returns = has_returns_;
+  reader_.start_read(request);
 }
 
-void QueueLogImpl::finish_read(Result<ReadOutcome> outcome) {
+void QueueLogImpl::finish_read(ReadRequest::Kind kind, Result<ReadOutcome> outcome) {
+  switch (kind) {
+    case ReadRequest::Kind::stretch:
+      return finish_stretch(std::move(outcome));
+    case ReadRequest::Kind::fetch:
+      return finish_fetch(std::move(outcome));
+    case ReadRequest::Kind::due:
+      return finish_due(std::move(outcome));
+  }
+}
+
+void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
   WARREN_ASSERT(read_.has_value());
   const ActiveRead read = std::move(*read_);
   read_.reset();
@@ -56,9 +64,27 @@ void QueueLogImpl::finish_read(Result<ReadOutcome> outcome) {
 void QueueLogImpl::register_chunks(ReadOutcome& outcome, const ActiveRead& read) {
   for (ReadOutcome::Chunk& chunk : outcome.chunks) {
     if (any_holds(read.settled, chunk.meta.base)) continue;
+    if (const auto fetched = fetched_.find(chunk.meta.base); fetched != fetched_.end()) {
+      adopt_fetched(outcome, fetched);
+      continue;
+    }
     ChunkTable& table = chunk.durability == Durability::durable ? durable_chunks_ : paged_chunks_;
     table.insert(std::move(chunk.meta));
   }
+}
+
+// The chunk was read out of turn before, and more of it may be settled than the disk knew.
+void QueueLogImpl::adopt_fetched(ReadOutcome& outcome, std::map<Seq, Fetched>::iterator fetched) {
+  ChunkMeta& meta = fetched->second.meta;
+  std::erase_if(outcome.messages, [&meta](const StoredMessage& message) {
+    const auto index =
+        message.durability == Durability::durable ? meta.index_of(message.seq) : std::nullopt;
+    return index.has_value() && meta.acks.test(*index);
+  });
+  // A chunk that is all settled is gone with the commit under way; its base stays known until then.
+  if (!meta.live()) return;
+  durable_chunks_.insert(std::move(meta));
+  fetched_.erase(fetched);
 }
 
 }  // namespace warren::storage

@@ -76,10 +76,12 @@ Status Recovery::read_definitions() {
   for (; cursor->valid(); cursor->next()) {
     WARREN_TRY(Definition definition, decode_definition(cursor->key(), cursor->value()));
     if (const auto* queue = std::get_if<QueueDefinition>(&definition)) {
-      log_id_max_ = std::max(log_id_max_, queue->log.value);
-      if (!defined_.insert(queue->log).second) {
-        return Error{Errc::corruption, fmt::format("queue '{}' in vhost '{}' shares its log {}",
-                                                   queue->name, queue->vhost, queue->log.value)};
+      for (const LogId log : logs_of(*queue)) {
+        log_id_max_ = std::max(log_id_max_, log.value);
+        if (!defined_.insert(log).second) {
+          return Error{Errc::corruption, fmt::format("queue '{}' in vhost '{}' shares its log {}",
+                                                     queue->name, queue->vhost, log.value)};
+        }
       }
     }
     out_.definitions.push_back(std::move(definition));
@@ -92,6 +94,9 @@ void Recovery::drop_orphan(LogId log) {
   const std::string end = encode_chunk_key({LogId(log.value + 1), 0});
   batch_.erase_range(Family::queue_log, first, end);
   batch_.erase_range(Family::queue_acks, first, end);
+  batch_.erase_range(Family::queue_returns, first, end);
+  batch_.erase_range(Family::queue_due, encode_due_key({log, 0, 0}),
+                     encode_due_key({LogId(log.value + 1), 0, 0}));
   batch_.erase(Family::queue_state, encode_log_key(log));
   ++out_.report.orphan_logs_dropped;
 }
@@ -111,12 +116,16 @@ Status Recovery::read_states() {
       drop_orphan(*log);
       continue;
     }
-    states_[*log] = LogState{*log,
-                             record->head,
-                             record->next,
-                             record->live_count,
-                             record->live_bytes,
-                             record->delivered_mark};
+    LogState& state = states_[*log];
+    state.id = *log;
+    state.head = record->head;
+    state.next = record->next;
+    state.live_count = record->live_count;
+    state.live_bytes = record->live_bytes;
+    state.live_weight = record->live_weight;
+    state.delivered_mark = record->delivered_mark;
+    state.has_due = record->has_due;
+    state.has_returns = record->has_returns;
   }
   return cursor->status();
 }
@@ -125,11 +134,15 @@ void Recovery::collect_logs() {
   for (const Definition& definition : out_.definitions) {
     const auto* const queue = std::get_if<QueueDefinition>(&definition);
     if (queue == nullptr) continue;
-    const auto state = states_.find(queue->log);
-    LogState fresh;
-    fresh.id = queue->log;
-    out_.logs.push_back(state != states_.end() ? state->second : fresh);
-    out_.report.messages += out_.logs.back().live_count;
+    for (const LogId log : logs_of(*queue)) {
+      const auto state = states_.find(log);
+      LogState fresh;
+      fresh.id = log;
+      // Of the further lanes only the ones that were ever used.
+      if (state == states_.end() && log != queue->log) continue;
+      out_.logs.push_back(state != states_.end() ? state->second : fresh);
+      out_.report.messages += out_.logs.back().live_count;
+    }
   }
   out_.report.logs = out_.logs.size();
 }

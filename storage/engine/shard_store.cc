@@ -168,18 +168,18 @@ void ShardStoreImpl::complete(HandOvers& done) {
 
 void ShardStoreImpl::start_read(const ReadRequest& request) {
   // Called on the reader's thread: back to the shard first.
-  readers_.submit(request, [weak = weak_from_this(), executor = executor_,
-                            log = request.log](Result<ReadOutcome> outcome) {
+  readers_.submit(request, [weak = weak_from_this(), executor = executor_, log = request.log,
+                            kind = request.kind](Result<ReadOutcome> outcome) {
     auto shared = std::make_shared<Result<ReadOutcome>>(std::move(outcome));
-    executor->post([weak, log, shared] {
-      if (const auto self = weak.lock()) self->finish_read(log, *shared);
+    executor->post([weak, log, kind, shared] {
+      if (const auto self = weak.lock()) self->finish_read(log, kind, *shared);
     });
   });
 }
 
-void ShardStoreImpl::finish_read(LogId log, Result<ReadOutcome>& outcome) {
+void ShardStoreImpl::finish_read(LogId log, ReadRequest::Kind kind, Result<ReadOutcome>& outcome) {
   const auto at = logs_.find(log);
-  if (at != logs_.end()) at->second->finish_read(std::move(outcome));
+  if (at != logs_.end()) at->second->finish_read(kind, std::move(outcome));
 }
 
 std::unique_ptr<HandOver> ShardStoreImpl::final_hand_over() {

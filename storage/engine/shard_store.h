@@ -52,7 +52,7 @@ class ShardStoreImpl final : public ShardStore,
   std::unique_ptr<HandOver> gather();
   void give_back_ready();
   void complete(HandOvers& done);
-  void finish_read(LogId log, Result<ReadOutcome>& outcome);
+  void finish_read(LogId log, ReadRequest::Kind kind, Result<ReadOutcome>& outcome);
   void start_read(const ReadRequest& request) override;
 
   const ShardIndex index_;

@@ -83,14 +83,18 @@ std::vector<LogState> StoreImpl::take_log_states() {
   return std::exchange(recovered_.logs, {});
 }
 
-LogId StoreImpl::new_log_id() {
+LogId StoreImpl::new_log_ids(std::uint32_t count) {
+  WARREN_ASSERT(count >= 1 && count <= kLogsPerQueueMax);
+  static_assert(kLogsPerQueueMax <= kLogIdStep / 2);
   // The reservation rides in a hand-over of this shard, hence before or with the definition of the
   // first log that needs it.
   if (recovered_.next_log_id + kLogIdStep / 2 >= recovered_.meta.log_id_limit) {
     recovered_.meta.log_id_limit += kLogIdStep;
     shards_[0]->put(Family::meta, std::string(kStoreMetaKey), encode_store_meta(recovered_.meta));
   }
-  return LogId(recovered_.next_log_id++);
+  const LogId first(recovered_.next_log_id);
+  recovered_.next_log_id += count;
+  return first;
 }
 
 ShardStore& StoreImpl::shard(ShardIndex index) {

@@ -99,8 +99,10 @@ class Store {
   // Everything that was recovered; each may be called once.
   virtual std::vector<Definition> take_definitions() = 0;
   virtual std::vector<LogState> take_log_states() = 0;
-  // A number for a new log, never given before. Thread safety: control shard only.
-  virtual LogId new_log_id() = 0;
+  // The first of `count` consecutive numbers for new logs, at most kLogsPerQueueMax, never given
+  // before. Thread safety: control shard only.
+  virtual LogId new_log_ids(std::uint32_t count) = 0;
+  LogId new_log_id() { return new_log_ids(1); }
 
   virtual ShardStore& shard(ShardIndex index) = 0;
 

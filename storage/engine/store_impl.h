@@ -33,7 +33,7 @@ class StoreImpl final : public Store {
   const RecoveryReport& recovery_report() const override { return recovered_.report; }
   std::vector<Definition> take_definitions() override;
   std::vector<LogState> take_log_states() override;
-  LogId new_log_id() override;
+  LogId new_log_ids(std::uint32_t count) override;
   ShardStore& shard(ShardIndex index) override;
   Status close() override;
   void on_failure(std::function<void(const Error&)> handler) override;

@@ -11,18 +11,21 @@
 namespace warren::storage {
 
 enum class Family : std::uint8_t {
-  meta,         // the store about itself (RocksDB's `default`)
-  definitions,  // vhosts, users, exchanges, queues, bindings
-  queue_log,    // chunks of messages: written once, deleted once
-  queue_acks,   // settled entries of chunks that are not wholly settled
-  queue_state,  // one small checkpoint per log
-  spill,        // transient messages paged out: never synced, emptied at open
+  meta,           // the store about itself (RocksDB's `default`)
+  definitions,    // vhosts, users, exchanges, queues, bindings
+  queue_log,      // chunks of messages: written once, deleted once
+  queue_acks,     // settled entries of chunks that are not wholly settled
+  queue_state,    // one small checkpoint per log
+  spill,          // transient messages paged out: never synced, emptied at open
+  queue_due,      // messages with a time of their own, by log and time
+  queue_returns,  // how often a message came back, for the ones that did and are counted
 };
 
-inline constexpr std::size_t kFamilyCount = 6;
+inline constexpr std::size_t kFamilyCount = 8;
 
 inline constexpr std::array<std::string_view, kFamilyCount> kFamilyNames = {
-    "default", "definitions", "queue_log", "queue_acks", "queue_state", "spill"};
+    "default",     "definitions", "queue_log", "queue_acks",
+    "queue_state", "spill",       "queue_due", "queue_returns"};
 
 constexpr std::size_t family_index(Family family) {
   return static_cast<std::size_t>(family);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/record/definition_record.h"
 
+#include <algorithm>
+
 #include "storage/record/envelope.h"
 #include "storage/record/keys.h"
 
@@ -53,6 +55,7 @@ std::string to_bytes(const QueueDefinition& queue) {
   out.set_vhost(queue.vhost);
   out.set_name(queue.name);
   out.set_log(queue.log.value);
+  if (queue.log_count > 1) out.set_log_count(queue.log_count);
   out.set_durable(queue.durable);
   out.set_exclusive(queue.exclusive);
   out.set_auto_delete(queue.auto_delete);
@@ -95,9 +98,11 @@ bool from_proto(const proto::Exchange& in, Definition& out) {
 }
 
 bool from_proto(const proto::Queue& in, Definition& out) {
-  out = QueueDefinition{in.vhost(),     in.name(),        LogId(in.log()), in.durable(),
-                        in.exclusive(), in.auto_delete(), in.arguments()};
-  return in.log() != 0;
+  out = QueueDefinition{in.vhost(),      in.name(),
+                        LogId(in.log()), in.durable(),
+                        in.exclusive(),  in.auto_delete(),
+                        in.arguments(),  std::max<std::uint32_t>(in.log_count(), 1)};
+  return in.log() != 0 && in.log_count() <= kLogsPerQueueMax;
 }
 
 bool from_proto(const proto::Binding& in, Definition& out) {

@@ -45,15 +45,25 @@ struct ExchangeDefinition {
   ArgumentBytes arguments;
 };
 
+// One for each priority.
+inline constexpr std::uint32_t kLogsPerQueueMax = 256;
+
 struct QueueDefinition {
   std::string vhost;
   std::string name;
-  LogId log;
+  LogId log;  // the first of `log_count` with consecutive numbers: one for each priority
   bool durable = false;
   bool exclusive = false;
   bool auto_delete = false;
   ArgumentBytes arguments;
+  std::uint32_t log_count = 1;
 };
+
+inline std::vector<LogId> logs_of(const QueueDefinition& queue) {
+  std::vector<LogId> logs;
+  for (std::uint32_t i = 0; i < queue.log_count; ++i) logs.emplace_back(queue.log.value + i);
+  return logs;
+}
 
 enum class BindingDestination : std::uint8_t { queue = 0, exchange = 1 };
 

@@ -69,6 +69,32 @@ std::optional<LogId> decode_log_key(Bytes bytes) {
   return LogId(load_big_endian<std::uint64_t>(bytes.data()));
 }
 
+std::string encode_due_key(const DueKey& key) {
+  std::string out(24, '\0');
+  store_big_endian<std::uint64_t>(out.data(), key.log.value);
+  store_big_endian<std::uint64_t>(out.data() + 8, static_cast<std::uint64_t>(key.due_ms));
+  store_big_endian<std::uint64_t>(out.data() + 16, key.seq);
+  return out;
+}
+
+std::optional<DueKey> decode_due_key(Bytes bytes) {
+  if (bytes.size() != 24) return std::nullopt;
+  const auto due_ms = static_cast<std::int64_t>(load_big_endian<std::uint64_t>(bytes.data() + 8));
+  if (due_ms < 0) return std::nullopt;
+  return DueKey{LogId(load_big_endian<std::uint64_t>(bytes.data())), due_ms,
+                load_big_endian<std::uint64_t>(bytes.data() + 16)};
+}
+
+std::string encode_message_key(const MessageKey& key) {
+  return encode_chunk_key({key.log, key.seq});
+}
+
+std::optional<MessageKey> decode_message_key(Bytes bytes) {
+  const auto key = decode_chunk_key(bytes);
+  if (!key.has_value()) return std::nullopt;
+  return MessageKey{key->log, key->base};
+}
+
 std::string encode_definition_key(const Definition& definition) {
   std::string key;
   std::visit(KeyOfDefinition{key}, definition);

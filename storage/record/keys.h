@@ -27,6 +27,25 @@ std::optional<ChunkKey> decode_chunk_key(Bytes bytes);
 std::string encode_log_key(LogId log);
 std::optional<LogId> decode_log_key(Bytes bytes);
 
+// queue_due: by log, then time.
+struct DueKey {
+  LogId log;
+  std::int64_t due_ms = 0;  // not negative
+  Seq seq = 0;
+  friend auto operator<=>(const DueKey&, const DueKey&) = default;
+};
+std::string encode_due_key(const DueKey& key);
+std::optional<DueKey> decode_due_key(Bytes bytes);
+
+// queue_returns: by log and seq.
+struct MessageKey {
+  LogId log;
+  Seq seq = 0;
+  friend auto operator<=>(const MessageKey&, const MessageKey&) = default;
+};
+std::string encode_message_key(const MessageKey& key);
+std::optional<MessageKey> decode_message_key(Bytes bytes);
+
 // First byte of a definition key. Never renumber: it is on disk. The order is the order in which
 // recovery meets them, so that what is referred to comes first.
 enum class DefinitionKind : std::uint8_t {

@@ -17,11 +17,22 @@ struct LogStateRecord {
   std::uint64_t live_count = 0;
   std::uint64_t live_bytes = 0;
   Seq delivered_mark = 0;
+  std::uint64_t live_weight = 0;  // since version 2
+  bool has_due = false;           // since version 2: queue_due may have entries
+  bool has_returns = false;       // since version 2: queue_returns may have records
 
   friend bool operator==(const LogStateRecord&, const LogStateRecord&) = default;
 };
 
 std::string encode_log_state(const LogStateRecord& record);
 Result<LogStateRecord> decode_log_state(Bytes sealed);
+
+// The record of queue_returns.
+std::string encode_returns(std::uint32_t returns);
+Result<std::uint32_t> decode_returns(Bytes sealed);
+
+// What a due entry carries: the base of the chunk that holds its message.
+std::string encode_due_chunk(Seq chunk);
+Result<Seq> decode_due_chunk(Bytes sealed);
 
 }  // namespace warren::storage

@@ -52,7 +52,8 @@ void SimBroker::start() {
     parts.link = link_.get();
     parts.gauges = gauges_.get();
     parts.store = &store_->shard(i);
-    parts.new_log_id = [this] { return store_->new_log_id(); };
+    parts.new_log_ids = [this](std::uint32_t count) { return store_->new_log_ids(count); };
+    parts.clock = &clock_;
     parts.limits = options_.broker_limits;
     shard->broker = std::make_unique<broker::BrokerShard>(std::move(parts));
     auth::UserStore* const users = &shard->users;

@@ -73,7 +73,10 @@ class SimBroker {
 
   ManualClock& clock() { return clock_; }
   storage::MemoryDisk& disk() { return *disk_; }
+  std::shared_ptr<storage::MemoryDisk> shared_disk() { return disk_; }
   broker::BrokerShard& shard(ShardIndex index) { return *shards_[index]->broker; }
+  // As the broker's process does when the disk runs full.
+  void set_disk_alarm(bool alarm) { gauges_->set_disk(0, alarm); }
   // Bytes published that some shard is behind with.
   std::uint64_t backlog() const { return gauges_->backlog(); }
   const SimOptions& options() const { return options_; }

@@ -29,6 +29,7 @@ void SimClient::send_start_ok() {
   amqp::FieldTable capabilities;
   capabilities.set("consumer_cancel_notify", true);
   capabilities.set("authentication_failure_close", true);
+  if (blocked_notify_) capabilities.set("connection.blocked", true);
   amqp::FieldTable properties;
   properties.set("capabilities", capabilities);
   std::string encoded;
@@ -87,6 +88,9 @@ void SimClient::publish(std::uint16_t channel, const PublishOptions& options) {
       options.persistent ? amqp::kDeliveryModePersistent : amqp::kDeliveryModeTransient;
   if (!options.headers.empty()) properties.headers = amqp::TableBytes(options.headers);
   if (!options.message_id.empty()) properties.message_id = options.message_id;
+  if (!options.reply_to.empty()) properties.reply_to = options.reply_to;
+  if (!options.expiration.empty()) properties.expiration = options.expiration;
+  if (options.priority >= 0) properties.priority = static_cast<std::uint8_t>(options.priority);
   std::string raw;
   amqp::encode_properties(raw, properties);
   amqp::append_header_frame(to_session_, channel, amqp::kClassBasic, options.body.size(), raw);
@@ -162,7 +166,12 @@ bool SimClient::move_bytes(std::size_t input_max) {
       moved = true;
     }
     session_->on_flushed();
-    parse_output();
+    if (on_output) {
+      on_output(from_session_);
+      from_session_.clear();
+    } else {
+      parse_output();
+    }
   }
   return moved;
 }

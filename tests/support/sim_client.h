@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@ struct PublishOptions {
   bool mandatory = false;
   std::string headers = {};     // encoded table
   std::string message_id = {};  // empty: none
+  std::string reply_to = {};    // empty: none
+  std::string expiration = {};  // empty: none
+  int priority = -1;            // negative: none
 };
 
 class SimClient final : public session::SessionHost {
@@ -45,6 +49,8 @@ class SimClient final : public session::SessionHost {
   ShardIndex shard() const { return shard_; }
   session::ConnectionSession& session() { return *session_; }
 
+  // Before the handshake: does not announce connection.blocked.
+  void decline_blocked() { blocked_notify_ = false; }
   void handshake();
   // All of the handshake at once, the answers are not waited for: start, tune, open-ok.
   void send_handshake();
@@ -115,6 +121,8 @@ class SimClient final : public session::SessionHost {
   std::size_t unsent_bytes() const { return to_session_.size(); }
   bool closed_by_server() const { return session_->closed(); }
   const std::string& raw_output() const { return raw_output_; }
+  // Takes the output as bytes, in place of everything above that reads.
+  std::function<void(Bytes)> on_output;
   // Takes no more output: a client that does not read.
   void stop_reading() { reading_ = false; }
   void resume_reading() { reading_ = true; }
@@ -139,6 +147,7 @@ class SimClient final : public session::SessionHost {
   std::string from_session_;
   std::string raw_output_;  // before the first frame could be parsed
   bool reading_ = true;
+  bool blocked_notify_ = true;
   std::deque<Received> received_;
 };
 

@@ -4,6 +4,7 @@
 // Class access, 30.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -33,6 +34,14 @@ struct AccessRequest {
         &AccessRequest::write,
         &AccessRequest::read);
   }
+  static constexpr std::array<std::string_view, 6> kFieldNames{
+      "realm",
+      "exclusive",
+      "passive",
+      "active",
+      "write",
+      "read",
+  };
   bool operator==(const AccessRequest&) const = default;
 };
 
@@ -44,6 +53,7 @@ struct AccessRequestOk {
   std::uint16_t ticket = 0;
 
   static constexpr auto fields() { return std::tuple(&AccessRequestOk::ticket); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"ticket"};
   bool operator==(const AccessRequestOk&) const = default;
 };
 

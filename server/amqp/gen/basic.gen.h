@@ -4,6 +4,7 @@
 // Class basic, 60.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -27,6 +28,11 @@ struct BasicQos {
         &BasicQos::prefetch_count,
         &BasicQos::global);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{
+      "prefetch-size",
+      "prefetch-count",
+      "global",
+  };
   bool operator==(const BasicQos&) const = default;
 };
 
@@ -36,6 +42,7 @@ struct BasicQosOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const BasicQosOk&) const = default;
 };
 
@@ -64,6 +71,16 @@ struct BasicConsume {
         &BasicConsume::nowait,
         &BasicConsume::arguments);
   }
+  static constexpr std::array<std::string_view, 8> kFieldNames{
+      "ticket",
+      "queue",
+      "consumer-tag",
+      "no-local",
+      "no-ack",
+      "exclusive",
+      "nowait",
+      "arguments",
+  };
   bool operator==(const BasicConsume&) const = default;
 };
 
@@ -75,6 +92,7 @@ struct BasicConsumeOk {
   ShortString consumer_tag{};
 
   static constexpr auto fields() { return std::tuple(&BasicConsumeOk::consumer_tag); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"consumer-tag"};
   bool operator==(const BasicConsumeOk&) const = default;
 };
 
@@ -91,6 +109,7 @@ struct BasicCancel {
         &BasicCancel::consumer_tag,
         &BasicCancel::nowait);
   }
+  static constexpr std::array<std::string_view, 2> kFieldNames{"consumer-tag", "nowait"};
   bool operator==(const BasicCancel&) const = default;
 };
 
@@ -102,6 +121,7 @@ struct BasicCancelOk {
   ShortString consumer_tag{};
 
   static constexpr auto fields() { return std::tuple(&BasicCancelOk::consumer_tag); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"consumer-tag"};
   bool operator==(const BasicCancelOk&) const = default;
 };
 
@@ -124,6 +144,13 @@ struct BasicPublish {
         &BasicPublish::mandatory,
         &BasicPublish::immediate);
   }
+  static constexpr std::array<std::string_view, 5> kFieldNames{
+      "ticket",
+      "exchange",
+      "routing-key",
+      "mandatory",
+      "immediate",
+  };
   bool operator==(const BasicPublish&) const = default;
 };
 
@@ -144,6 +171,12 @@ struct BasicReturn {
         &BasicReturn::exchange,
         &BasicReturn::routing_key);
   }
+  static constexpr std::array<std::string_view, 4> kFieldNames{
+      "reply-code",
+      "reply-text",
+      "exchange",
+      "routing-key",
+  };
   bool operator==(const BasicReturn&) const = default;
 };
 
@@ -166,6 +199,13 @@ struct BasicDeliver {
         &BasicDeliver::exchange,
         &BasicDeliver::routing_key);
   }
+  static constexpr std::array<std::string_view, 5> kFieldNames{
+      "consumer-tag",
+      "delivery-tag",
+      "redelivered",
+      "exchange",
+      "routing-key",
+  };
   bool operator==(const BasicDeliver&) const = default;
 };
 
@@ -184,6 +224,7 @@ struct BasicGet {
         &BasicGet::queue,
         &BasicGet::no_ack);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{"ticket", "queue", "no-ack"};
   bool operator==(const BasicGet&) const = default;
 };
 
@@ -206,6 +247,13 @@ struct BasicGetOk {
         &BasicGetOk::routing_key,
         &BasicGetOk::message_count);
   }
+  static constexpr std::array<std::string_view, 5> kFieldNames{
+      "delivery-tag",
+      "redelivered",
+      "exchange",
+      "routing-key",
+      "message-count",
+  };
   bool operator==(const BasicGetOk&) const = default;
 };
 
@@ -217,6 +265,7 @@ struct BasicGetEmpty {
   ShortString reserved_1{};
 
   static constexpr auto fields() { return std::tuple(&BasicGetEmpty::reserved_1); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"reserved-1"};
   bool operator==(const BasicGetEmpty&) const = default;
 };
 
@@ -233,6 +282,7 @@ struct BasicAck {
         &BasicAck::delivery_tag,
         &BasicAck::multiple);
   }
+  static constexpr std::array<std::string_view, 2> kFieldNames{"delivery-tag", "multiple"};
   bool operator==(const BasicAck&) const = default;
 };
 
@@ -249,6 +299,7 @@ struct BasicReject {
         &BasicReject::delivery_tag,
         &BasicReject::requeue);
   }
+  static constexpr std::array<std::string_view, 2> kFieldNames{"delivery-tag", "requeue"};
   bool operator==(const BasicReject&) const = default;
 };
 
@@ -260,6 +311,7 @@ struct BasicRecoverAsync {
   bool requeue = false;
 
   static constexpr auto fields() { return std::tuple(&BasicRecoverAsync::requeue); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"requeue"};
   bool operator==(const BasicRecoverAsync&) const = default;
 };
 
@@ -271,6 +323,7 @@ struct BasicRecover {
   bool requeue = false;
 
   static constexpr auto fields() { return std::tuple(&BasicRecover::requeue); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"requeue"};
   bool operator==(const BasicRecover&) const = default;
 };
 
@@ -280,6 +333,7 @@ struct BasicRecoverOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const BasicRecoverOk&) const = default;
 };
 
@@ -298,6 +352,11 @@ struct BasicNack {
         &BasicNack::multiple,
         &BasicNack::requeue);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{
+      "delivery-tag",
+      "multiple",
+      "requeue",
+  };
   bool operator==(const BasicNack&) const = default;
 };
 

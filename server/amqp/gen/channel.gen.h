@@ -4,6 +4,7 @@
 // Class channel, 20.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -20,6 +21,7 @@ struct ChannelOpen {
   ShortString reserved_1{};
 
   static constexpr auto fields() { return std::tuple(&ChannelOpen::reserved_1); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"reserved-1"};
   bool operator==(const ChannelOpen&) const = default;
 };
 
@@ -31,6 +33,7 @@ struct ChannelOpenOk {
   LongString reserved_1{};
 
   static constexpr auto fields() { return std::tuple(&ChannelOpenOk::reserved_1); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"reserved-1"};
   bool operator==(const ChannelOpenOk&) const = default;
 };
 
@@ -42,6 +45,7 @@ struct ChannelFlow {
   bool active = false;
 
   static constexpr auto fields() { return std::tuple(&ChannelFlow::active); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"active"};
   bool operator==(const ChannelFlow&) const = default;
 };
 
@@ -53,6 +57,7 @@ struct ChannelFlowOk {
   bool active = false;
 
   static constexpr auto fields() { return std::tuple(&ChannelFlowOk::active); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"active"};
   bool operator==(const ChannelFlowOk&) const = default;
 };
 
@@ -73,6 +78,12 @@ struct ChannelClose {
         &ChannelClose::class_id,
         &ChannelClose::method_id);
   }
+  static constexpr std::array<std::string_view, 4> kFieldNames{
+      "reply-code",
+      "reply-text",
+      "class-id",
+      "method-id",
+  };
   bool operator==(const ChannelClose&) const = default;
 };
 
@@ -82,6 +93,7 @@ struct ChannelCloseOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ChannelCloseOk&) const = default;
 };
 

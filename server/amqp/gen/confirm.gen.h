@@ -4,6 +4,7 @@
 // Class confirm, 85.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -20,6 +21,7 @@ struct ConfirmSelect {
   bool nowait = false;
 
   static constexpr auto fields() { return std::tuple(&ConfirmSelect::nowait); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"nowait"};
   bool operator==(const ConfirmSelect&) const = default;
 };
 
@@ -29,6 +31,7 @@ struct ConfirmSelectOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ConfirmSelectOk&) const = default;
 };
 

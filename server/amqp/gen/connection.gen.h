@@ -4,6 +4,7 @@
 // Class connection, 10.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -31,6 +32,13 @@ struct ConnectionStart {
         &ConnectionStart::mechanisms,
         &ConnectionStart::locales);
   }
+  static constexpr std::array<std::string_view, 5> kFieldNames{
+      "version-major",
+      "version-minor",
+      "server-properties",
+      "mechanisms",
+      "locales",
+  };
   bool operator==(const ConnectionStart&) const = default;
 };
 
@@ -51,6 +59,12 @@ struct ConnectionStartOk {
         &ConnectionStartOk::response,
         &ConnectionStartOk::locale);
   }
+  static constexpr std::array<std::string_view, 4> kFieldNames{
+      "client-properties",
+      "mechanism",
+      "response",
+      "locale",
+  };
   bool operator==(const ConnectionStartOk&) const = default;
 };
 
@@ -62,6 +76,7 @@ struct ConnectionSecure {
   LongString challenge{};
 
   static constexpr auto fields() { return std::tuple(&ConnectionSecure::challenge); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"challenge"};
   bool operator==(const ConnectionSecure&) const = default;
 };
 
@@ -73,6 +88,7 @@ struct ConnectionSecureOk {
   LongString response{};
 
   static constexpr auto fields() { return std::tuple(&ConnectionSecureOk::response); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"response"};
   bool operator==(const ConnectionSecureOk&) const = default;
 };
 
@@ -91,6 +107,11 @@ struct ConnectionTune {
         &ConnectionTune::frame_max,
         &ConnectionTune::heartbeat);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{
+      "channel-max",
+      "frame-max",
+      "heartbeat",
+  };
   bool operator==(const ConnectionTune&) const = default;
 };
 
@@ -109,6 +130,11 @@ struct ConnectionTuneOk {
         &ConnectionTuneOk::frame_max,
         &ConnectionTuneOk::heartbeat);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{
+      "channel-max",
+      "frame-max",
+      "heartbeat",
+  };
   bool operator==(const ConnectionTuneOk&) const = default;
 };
 
@@ -127,6 +153,11 @@ struct ConnectionOpen {
         &ConnectionOpen::reserved_1,
         &ConnectionOpen::reserved_2);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{
+      "virtual-host",
+      "reserved-1",
+      "reserved-2",
+  };
   bool operator==(const ConnectionOpen&) const = default;
 };
 
@@ -138,6 +169,7 @@ struct ConnectionOpenOk {
   ShortString reserved_1{};
 
   static constexpr auto fields() { return std::tuple(&ConnectionOpenOk::reserved_1); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"reserved-1"};
   bool operator==(const ConnectionOpenOk&) const = default;
 };
 
@@ -158,6 +190,12 @@ struct ConnectionClose {
         &ConnectionClose::class_id,
         &ConnectionClose::method_id);
   }
+  static constexpr std::array<std::string_view, 4> kFieldNames{
+      "reply-code",
+      "reply-text",
+      "class-id",
+      "method-id",
+  };
   bool operator==(const ConnectionClose&) const = default;
 };
 
@@ -167,6 +205,7 @@ struct ConnectionCloseOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ConnectionCloseOk&) const = default;
 };
 
@@ -178,6 +217,7 @@ struct ConnectionBlocked {
   ShortString reason{};
 
   static constexpr auto fields() { return std::tuple(&ConnectionBlocked::reason); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"reason"};
   bool operator==(const ConnectionBlocked&) const = default;
 };
 
@@ -187,6 +227,7 @@ struct ConnectionUnblocked {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ConnectionUnblocked&) const = default;
 };
 
@@ -203,6 +244,7 @@ struct ConnectionUpdateSecret {
         &ConnectionUpdateSecret::new_secret,
         &ConnectionUpdateSecret::reason);
   }
+  static constexpr std::array<std::string_view, 2> kFieldNames{"new-secret", "reason"};
   bool operator==(const ConnectionUpdateSecret&) const = default;
 };
 
@@ -212,6 +254,7 @@ struct ConnectionUpdateSecretOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ConnectionUpdateSecretOk&) const = default;
 };
 

@@ -4,6 +4,7 @@
 // Class exchange, 40.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -39,6 +40,17 @@ struct ExchangeDeclare {
         &ExchangeDeclare::nowait,
         &ExchangeDeclare::arguments);
   }
+  static constexpr std::array<std::string_view, 9> kFieldNames{
+      "ticket",
+      "exchange",
+      "type",
+      "passive",
+      "durable",
+      "auto-delete",
+      "internal",
+      "nowait",
+      "arguments",
+  };
   bool operator==(const ExchangeDeclare&) const = default;
 };
 
@@ -48,6 +60,7 @@ struct ExchangeDeclareOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ExchangeDeclareOk&) const = default;
 };
 
@@ -68,6 +81,12 @@ struct ExchangeDelete {
         &ExchangeDelete::if_unused,
         &ExchangeDelete::nowait);
   }
+  static constexpr std::array<std::string_view, 4> kFieldNames{
+      "ticket",
+      "exchange",
+      "if-unused",
+      "nowait",
+  };
   bool operator==(const ExchangeDelete&) const = default;
 };
 
@@ -77,6 +96,7 @@ struct ExchangeDeleteOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ExchangeDeleteOk&) const = default;
 };
 
@@ -101,6 +121,14 @@ struct ExchangeBind {
         &ExchangeBind::nowait,
         &ExchangeBind::arguments);
   }
+  static constexpr std::array<std::string_view, 6> kFieldNames{
+      "ticket",
+      "destination",
+      "source",
+      "routing-key",
+      "nowait",
+      "arguments",
+  };
   bool operator==(const ExchangeBind&) const = default;
 };
 
@@ -110,6 +138,7 @@ struct ExchangeBindOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ExchangeBindOk&) const = default;
 };
 
@@ -134,6 +163,14 @@ struct ExchangeUnbind {
         &ExchangeUnbind::nowait,
         &ExchangeUnbind::arguments);
   }
+  static constexpr std::array<std::string_view, 6> kFieldNames{
+      "ticket",
+      "destination",
+      "source",
+      "routing-key",
+      "nowait",
+      "arguments",
+  };
   bool operator==(const ExchangeUnbind&) const = default;
 };
 
@@ -143,6 +180,7 @@ struct ExchangeUnbindOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const ExchangeUnbindOk&) const = default;
 };
 

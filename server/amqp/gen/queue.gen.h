@@ -4,6 +4,7 @@
 // Class queue, 50.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -37,6 +38,16 @@ struct QueueDeclare {
         &QueueDeclare::nowait,
         &QueueDeclare::arguments);
   }
+  static constexpr std::array<std::string_view, 8> kFieldNames{
+      "ticket",
+      "queue",
+      "passive",
+      "durable",
+      "exclusive",
+      "auto-delete",
+      "nowait",
+      "arguments",
+  };
   bool operator==(const QueueDeclare&) const = default;
 };
 
@@ -55,6 +66,11 @@ struct QueueDeclareOk {
         &QueueDeclareOk::message_count,
         &QueueDeclareOk::consumer_count);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{
+      "queue",
+      "message-count",
+      "consumer-count",
+  };
   bool operator==(const QueueDeclareOk&) const = default;
 };
 
@@ -79,6 +95,14 @@ struct QueueBind {
         &QueueBind::nowait,
         &QueueBind::arguments);
   }
+  static constexpr std::array<std::string_view, 6> kFieldNames{
+      "ticket",
+      "queue",
+      "exchange",
+      "routing-key",
+      "nowait",
+      "arguments",
+  };
   bool operator==(const QueueBind&) const = default;
 };
 
@@ -88,6 +112,7 @@ struct QueueBindOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const QueueBindOk&) const = default;
 };
 
@@ -106,6 +131,7 @@ struct QueuePurge {
         &QueuePurge::queue,
         &QueuePurge::nowait);
   }
+  static constexpr std::array<std::string_view, 3> kFieldNames{"ticket", "queue", "nowait"};
   bool operator==(const QueuePurge&) const = default;
 };
 
@@ -117,6 +143,7 @@ struct QueuePurgeOk {
   std::uint32_t message_count = 0;
 
   static constexpr auto fields() { return std::tuple(&QueuePurgeOk::message_count); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"message-count"};
   bool operator==(const QueuePurgeOk&) const = default;
 };
 
@@ -139,6 +166,13 @@ struct QueueDelete {
         &QueueDelete::if_empty,
         &QueueDelete::nowait);
   }
+  static constexpr std::array<std::string_view, 5> kFieldNames{
+      "ticket",
+      "queue",
+      "if-unused",
+      "if-empty",
+      "nowait",
+  };
   bool operator==(const QueueDelete&) const = default;
 };
 
@@ -150,6 +184,7 @@ struct QueueDeleteOk {
   std::uint32_t message_count = 0;
 
   static constexpr auto fields() { return std::tuple(&QueueDeleteOk::message_count); }
+  static constexpr std::array<std::string_view, 1> kFieldNames{"message-count"};
   bool operator==(const QueueDeleteOk&) const = default;
 };
 
@@ -172,6 +207,13 @@ struct QueueUnbind {
         &QueueUnbind::routing_key,
         &QueueUnbind::arguments);
   }
+  static constexpr std::array<std::string_view, 5> kFieldNames{
+      "ticket",
+      "queue",
+      "exchange",
+      "routing-key",
+      "arguments",
+  };
   bool operator==(const QueueUnbind&) const = default;
 };
 
@@ -181,6 +223,7 @@ struct QueueUnbindOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const QueueUnbindOk&) const = default;
 };
 

@@ -4,6 +4,7 @@
 // Class tx, 90.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -18,6 +19,7 @@ struct TxSelect {
   static constexpr bool kSynchronous = true, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const TxSelect&) const = default;
 };
 
@@ -27,6 +29,7 @@ struct TxSelectOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const TxSelectOk&) const = default;
 };
 
@@ -36,6 +39,7 @@ struct TxCommit {
   static constexpr bool kSynchronous = true, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const TxCommit&) const = default;
 };
 
@@ -45,6 +49,7 @@ struct TxCommitOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const TxCommitOk&) const = default;
 };
 
@@ -54,6 +59,7 @@ struct TxRollback {
   static constexpr bool kSynchronous = true, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const TxRollback&) const = default;
 };
 
@@ -63,6 +69,7 @@ struct TxRollbackOk {
   static constexpr bool kSynchronous = false, kHasContent = false;
 
   static constexpr auto fields() { return std::tuple<>(); }
+  static constexpr std::array<std::string_view, 0> kFieldNames{};
   bool operator==(const TxRollbackOk&) const = default;
 };
 

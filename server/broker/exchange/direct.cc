@@ -4,9 +4,11 @@
 namespace warren::broker {
 
 void DirectExchange::route(const RouteInput& input, RouteOutput& output) const {
-  const auto at = by_key_.find(input.routing_key);
-  if (at == by_key_.end()) return;
-  for (const Binding* binding : at->second) output.add(*binding);
+  input.for_each_key([&](Bytes key) {
+    const auto at = by_key_.find(key);
+    if (at == by_key_.end()) return;
+    for (const Binding* binding : at->second) output.add(*binding);
+  });
 }
 
 void DirectExchange::index(const Binding& binding) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@
 #include "storage/engine/definitions.h"
 
 #include "server/amqp/field_value.h"
+#include "server/amqp/properties.h"
 #include "server/broker/broker_ids.h"
+#include "server/broker/dedup.h"
 
 namespace warren::broker {
 
@@ -44,6 +47,14 @@ inline void remove_indexed(std::vector<const Binding*>& list, const Binding& bin
 struct RouteInput {
   Bytes routing_key;
   Bytes headers;  // encoded field table of the message's headers; empty: none
+  std::span<const std::string> extra_keys = {};      // CC and BCC
+  const amqp::PropertiesView* properties = nullptr;  // the message's; null: it has none
+
+  template <class Visit>
+  void for_each_key(Visit visit) const {
+    visit(routing_key);
+    for (const std::string& key : extra_keys) visit(Bytes(key));
+  }
 };
 
 // Collects where a message goes. Bindings may be reported more than once.
@@ -69,6 +80,8 @@ class Exchange {
   const std::string& name() const { return definition_.name; }
 
   virtual void route(const RouteInput& input, RouteOutput& output) const = 0;
+  // True: the routing key alone decides, so that what one message reached serves the next ones.
+  virtual bool routes_by_key() const { return true; }
 
   // Adds a binding with this exchange as its source. False: it was there already.
   bool bind(std::unique_ptr<Binding> binding);
@@ -85,6 +98,8 @@ class Exchange {
   std::uint64_t route_mark = 0;
   // Set by the topology: the exchange of the "alternate-exchange" argument, by name; empty: none.
   std::string alternate;
+  // Set by the topology: it drops what it has seen; not set: it does not.
+  std::optional<DedupSettings> dedup;
 
  protected:
   // Keeps the type's own index. A binding is removed before it dies.

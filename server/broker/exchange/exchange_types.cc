@@ -5,7 +5,9 @@
 
 #include "server/broker/exchange/direct.h"
 #include "server/broker/exchange/fanout.h"
+#include "server/broker/exchange/hash.h"
 #include "server/broker/exchange/headers.h"
+#include "server/broker/exchange/random.h"
 #include "server/broker/exchange/topic.h"
 
 namespace warren::broker {
@@ -28,6 +30,10 @@ constexpr Row kTypes[] = {
     {"fanout", make<FanoutExchange>},
     {"topic", make<TopicExchange>},
     {"headers", make<HeadersExchange>},
+    {"x-consistent-hash", make<ConsistentHashExchange>},
+    {"x-modulus-hash", make<ModulusHashExchange>},
+    {"x-random", make<RandomExchange>},
+    {"x-local-random", make<RandomExchange>},
 };
 
 const Row* find_type(std::string_view type) {

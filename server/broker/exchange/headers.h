@@ -13,6 +13,7 @@ class HeadersExchange final : public Exchange {
  public:
   using Exchange::Exchange;
   void route(const RouteInput& input, RouteOutput& output) const override;
+  bool routes_by_key() const override { return false; }
 
  protected:
   void index(const Binding& binding) override;

@@ -5,7 +5,7 @@ namespace warren::broker {
 
 void TopicExchange::route(const RouteInput& input, RouteOutput& output) const {
   scratch_.clear();
-  trie_.match(input.routing_key, scratch_);
+  input.for_each_key([this](Bytes key) { trie_.match(key, scratch_); });
   for (const Binding* binding : scratch_) output.add(*binding);
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 std::vector<std::string_view> split_words(std::string_view key) {
   std::vector<std::string_view> words;
+  if (key.empty()) return words;
   while (true) {
     const std::size_t dot = key.find('.');
     words.push_back(key.substr(0, dot));

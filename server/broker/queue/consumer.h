@@ -29,6 +29,7 @@ struct Consumer {
 
   bool cancelled = false;
   bool in_ring = false;
+  bool timed_out = false;  // its session was told
   std::uint32_t limit_epoch = 0;
   bool asked = false;         // under a shared limit: the session was asked and has not answered
   std::uint32_t granted = 0;  // under a shared limit: deliveries it let through

@@ -5,115 +5,213 @@
 #include <limits>
 
 #include "storage/base/assert.h"
+#include "storage/base/units.h"
 
 namespace warren::broker {
 
-Queue::Queue(QueueHost& host, storage::QueueDefinition definition, std::uint64_t window_bytes,
-             const storage::LogState* recovered)
-    : host_(host), definition_(std::move(definition)), ready_(window_bytes) {
-  if (recovered != nullptr) {
-    next_seq_ = recovered->next;
-    // The mark is set ahead of what is delivered; what comes from now on is new all the same.
-    recovered_mark_ = std::min(recovered->delivered_mark, recovered->next - 1);
-    log_ = &host_.open_log(*recovered);
-    ready_.start_on_disk(recovered->head, recovered->next, recovered->live_count,
-                         recovered->live_bytes);
-  } else if (durable()) {
-    log();
-  }
+Queue::Queue(QueueHost& host, storage::QueueDefinition definition, QueueSettings settings,
+             std::uint64_t window_bytes, const std::vector<storage::LogState>& recovered)
+    : host_(host),
+      definition_(std::move(definition)),
+      settings_(std::move(settings)),
+      window_bytes_(window_bytes),
+      lanes_(definition_.log_count) {
+  used_ms_ = host_.now_ms();
+  for (const storage::LogState& state : recovered) recover(state);
+  if (durable()) log(lane(0));
+  set_alarm();
 }
 
 Queue::~Queue() {
-  ReadyStore::Gap gap;
   std::int64_t in_memory = 0;
-  for (const ReadyMessage& message : ready_.clear(gap)) {
+  const auto count = [&in_memory](const ReadyMessage& message) {
     if (message.kept == Kept::memory) in_memory += static_cast<std::int64_t>(message.block->size());
+  };
+  for (const auto& lane : lanes_) {
+    if (lane == nullptr) continue;
+    ReadyStore::Gap gap;
+    for (const ReadyMessage& message : lane->ready.clear(gap)) count(message);
   }
-  for (const auto& [seq, unacked] : unacked_) {
-    if (unacked.kept == Kept::memory) in_memory += static_cast<std::int64_t>(unacked.block->size());
-  }
+  for (const auto& [place, unacked] : unacked_) count(unacked.message);
   host_.add_transient_bytes(-in_memory);
 }
 
-storage::QueueLog& Queue::log() {
-  if (log_ == nullptr) {
-    storage::LogState state;
-    state.id = definition_.log;
-    state.head = next_seq_;
-    state.next = next_seq_;
-    log_ = &host_.open_log(state);
-  }
-  return *log_;
+void Queue::recover(const storage::LogState& state) {
+  Lane& at = lane(static_cast<std::size_t>(state.id.value - definition_.log.value));
+  at.next_seq = state.next;
+  // The mark is set ahead of what is delivered; what comes from now on is new all the same.
+  at.recovered_mark = std::min(state.delivered_mark, state.next - 1);
+  at.log = &host_.open_log(state, *this);
+  at.ready.start_on_disk(state);
+  if (!state.has_due) return;
+  at.expiry.start_on_disk();
+  host_.schedule(*this);
 }
 
-void Queue::count(const ReplyTo& reply_to) const {
+Lane& Queue::lane(std::size_t index) {
+  WARREN_ASSERT(index < lanes_.size());
+  std::unique_ptr<Lane>& at = lanes_[index];
+  if (at == nullptr) {
+    // Lanes share the window: the lower ones wait for the higher ones anyway.
+    const std::uint64_t window =
+        lanes_.size() == 1 ? window_bytes_ : std::max<std::uint64_t>(window_bytes_ / 4, 64_KiB);
+    at = std::make_unique<Lane>(LogId(definition_.log.value + index), index, window);
+    if (is_delayed()) at->expiry.index_all();
+  }
+  return *at;
+}
+
+Lane* Queue::lane_with(LogId log) {
+  const std::uint64_t index = log.value - definition_.log.value;
+  return index < lanes_.size() ? lanes_[index].get() : nullptr;
+}
+
+// The lane whose turn it is; null: nothing is ready.
+Lane* Queue::top_lane() {
+  for (std::size_t i = lanes_.size(); i-- > 0;) {
+    if (lanes_[i] != nullptr && lanes_[i]->ready.count() > 0) return lanes_[i].get();
+  }
+  return nullptr;
+}
+
+storage::QueueLog& Queue::log(Lane& lane) {
+  if (lane.log == nullptr) {
+    storage::LogState state;
+    state.id = lane.id;
+    state.head = lane.next_seq;
+    state.next = lane.next_seq;
+    lane.log = &host_.open_log(state, *this);
+  }
+  return *lane.log;
+}
+
+std::vector<LogId> Queue::open_logs() const {
+  std::vector<LogId> logs;
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr && lane->log != nullptr) logs.push_back(lane->id);
+  }
+  return logs;
+}
+
+std::uint64_t Queue::ready_count() const {
+  std::uint64_t count = 0;
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr) count += lane->ready.count();
+  }
+  return count;
+}
+
+std::uint32_t Queue::clamped_ready_count() const {
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(ready_count(), std::numeric_limits<std::uint32_t>::max()));
+}
+
+void Queue::touch() {
+  if (settings_.expires_ms) used_ms_ = host_.now_ms();
+}
+
+void Queue::change_settings(QueueSettings settings) {
+  // What decides where messages lie is not changed by policies.
+  settings.max_priority = settings_.max_priority;
+  const bool other_ttl = settings.message_ttl_ms != settings_.message_ttl_ms;
+  if (settings.expires_ms && !settings_.expires_ms) used_ms_ = host_.now_ms();
+  if (settings.consumer_timeout_ms && !settings_.consumer_timeout_ms) oldest_unacked_ms_ = 0;
+  settings_ = std::move(settings);
+  for (const auto& lane : lanes_) {
+    if (!other_ttl || lane == nullptr) continue;
+    lane->ready.for_each([this](ReadyMessage& message) {
+      if (!message.indexed) describe(message);  // the index goes by what it was told
+    });
+  }
+  host_.schedule(*this);
+}
+
+void Queue::count(const CountRequest& request) {
+  if (request.retry) touch();
   Reply reply;
-  reply.to = reply_to;
+  reply.to = request.reply_to;
   reply.name = definition_.name;
   reply.message_count = clamped_ready_count();
   reply.consumer_count = consumer_count();
   host_.reply(std::move(reply));
 }
 
-std::uint32_t Queue::clamped_ready_count() const {
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(ready_.count(), std::numeric_limits<std::uint32_t>::max()));
-}
-
 void Queue::purge(const PurgeRequest& request) {
-  if (reading_) {
-    purges_.push_back(request);
-    return;
-  }
-  do_purge(request);
+  purges_.push_back(request);
+  const bool reading = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+    return lane != nullptr && (lane->reading || lane->fetching);
+  });
+  if (!reading) finish_purge();
 }
 
-void Queue::do_purge(const PurgeRequest& request) {
-  Reply reply;
-  reply.to = request.reply_to;
-  reply.name = definition_.name;
-  reply.message_count = clamped_ready_count();
+// REQUIRES: no read is under way.
+void Queue::finish_purge() {
+  std::vector<PurgeRequest> purges;
+  purges.swap(purges_);
+  for (const PurgeRequest& request : purges) {
+    Reply reply;
+    reply.to = request.reply_to;
+    reply.name = definition_.name;
+    reply.message_count = clamped_ready_count();
+    for (const auto& lane : lanes_) {
+      if (lane != nullptr) purge_lane(*lane);
+    }
+    if (durable()) {
+      host_.reply_when_durable(std::move(reply));
+    } else {
+      host_.reply(std::move(reply));
+    }
+  }
+}
+
+void Queue::purge_lane(Lane& lane) {
   ReadyStore::Gap gap;
-  for (const ReadyMessage& message : ready_.clear(gap)) forget(message);
+  for (const ReadyMessage& message : lane.ready.clear(gap)) forget(lane, message);
   if (gap.begin != gap.end) {
-    log().settle_range(gap.begin, gap.end, gap.durable_count, gap.durable_bytes);
+    log(lane).settle_range(gap.begin, gap.end, gap.durable_count, gap.durable_bytes,
+                           gap.durable_body_bytes);
+    std::vector<storage::DueEntry> kept;
+    for (const auto& [place, unacked] : unacked_) {
+      const ReadyMessage& message = unacked.message;
+      const bool here = lane_of(place) == lane.index && message.kept == Kept::durable;
+      if (here && message.indexed) kept.push_back({message.deadline_ms, message.seq, 0});
+    }
+    log(lane).reset_due(std::move(kept));
   }
-  if (durable()) {
-    host_.reply_when_durable(std::move(reply));
-  } else {
-    host_.reply(std::move(reply));
-  }
+  lane.expiry.clear();
+  lane.expired.clear();
+  lane.expired_in_tail.clear();
 }
 
 void Queue::cancel_all_consumers() {
   for (const auto& consumer : consumers_) {
     if (!consumer->cancelled && consumer->number != 0) host_.cancel_consumer(*consumer);
   }
-  for (const GetRequest& request : gets_) {
+  const auto answer = [this](const ReplyTo& to) {
     Reply reply;
-    reply.to = request.reply_to;
+    reply.to = to;
     host_.reply(std::move(reply));
-  }
+  };
+  for (const GetRequest& request : gets_) answer(request.reply_to);
+  for (const PurgeRequest& request : purges_) answer(request.reply_to);
   gets_.clear();
-  for (const PurgeRequest& request : purges_) {
-    Reply reply;
-    reply.to = request.reply_to;
-    host_.reply(std::move(reply));
-  }
   purges_.clear();
 }
 
 // The message is gone for good.
-void Queue::forget(const ReadyMessage& message) {
-  forget(message.seq, *message.block, message.kept);
-}
-
-void Queue::forget(Seq seq, const Block& block, Kept kept) {
-  if (kept == Kept::memory) {
-    host_.add_transient_bytes(-static_cast<std::int64_t>(block.size()));
-  } else {
-    log().settle(seq, block.size());
+void Queue::forget(Lane& lane, const ReadyMessage& message) {
+  const std::size_t bytes = message.block->size();
+  if (message.kept == Kept::memory) {
+    host_.add_transient_bytes(-static_cast<std::int64_t>(bytes));
+    return;
   }
+  storage::MessageNotes notes;
+  if (message.kept == Kept::durable) {
+    notes.weight = message.body_bytes;
+    notes.returns = message.returns;
+    if (message.indexed) notes.due_ms = message.deadline_ms;
+  }
+  log(lane).settle(message.seq, bytes, notes);
 }
 
 }  // namespace warren::broker

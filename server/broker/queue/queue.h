@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// One queue on its home shard: takes messages, hands them to consumers, settles them.
-// Knows nothing of exchanges, sessions or bytes on the wire; storage is a QueueLog, everything else
-// a QueueHost. Keeps: B1 to B4, B8 (server/broker/INVARIANTS.md), R13.
-//   queue.cc          lifecycle, counts, purge
-//   queue_publish.cc  accept, store or page
+// One queue on its home shard: takes messages, hands them to consumers, settles them, and lets them
+// go when they expire or are too many. Knows nothing of exchanges, sessions or bytes on the wire;
+// storage is a QueueLog, everything else a QueueHost. Keeps: B1 to B4, B8 to B12
+// (server/broker/INVARIANTS.md), R13.
+//   queue.cc          lifecycle, settings, counts, purge
+//   queue_publish.cc  accept or refuse, store or page
+//   queue_consume.cc  consumers come and go
 //   queue_deliver.cc  match ready messages with consumers' room
+//   queue_read.cc     what is on disk only comes back
 //   queue_settle.cc   ack, requeue, holders that vanish
+//   queue_expire.cc   time to live, length limits, time-outs
 #pragma once
 
 #include <deque>
@@ -19,34 +23,60 @@
 
 #include "storage/engine/queue_log.h"
 
+#include "server/broker/dead_letter.h"
 #include "server/broker/queue/consumer.h"
 #include "server/broker/queue/consumer_ring.h"
-#include "server/broker/queue/ready_store.h"
+#include "server/broker/queue/lane.h"
+#include "server/broker/queue_settings.h"
 #include "server/broker/shard_messages.h"
 
 namespace warren::broker {
 
 class Queue;
 
+// A message on its way out of a queue, and perhaps into others.
+struct Leaving {
+  Place place = 0;
+  ReadyMessage message;
+  DeathReason reason = DeathReason::rejected;
+  bool never_was_here = false;  // refused at the door
+};
+
 // What a queue asks of its shard. Runs on: the queue's shard.
 class QueueHost {
  public:
   virtual ~QueueHost() = default;
+  // Wall clock, ms; the same during a turn.
+  virtual std::int64_t now_ms() const = 0;
   // dispatch() is called once before the turn ends.
   virtual void schedule(Queue& queue) = 0;
+  // ... or when the wall clock says `when_ms`.
+  virtual void schedule_at(Queue& queue, std::int64_t when_ms) = 0;
   virtual void deliver(const Consumer& consumer, Delivery delivery) = 0;
   virtual void ask(const Consumer& consumer) = 0;
   virtual void return_grant(const Consumer& consumer, std::uint32_t count) = 0;
   virtual void reply(Reply reply) = 0;
   // The reply leaves when everything said to the store so far is durable.
   virtual void reply_when_durable(Reply reply) = 0;
+  // A publish that waits for this queue's answer: taken without the disk, or refused.
+  virtual void answer_publish(const storage::CommitToken& token, bool taken) = 0;
+  // The token comes back when everything said to the store so far is durable.
+  virtual void confirm_when_durable(const storage::CommitToken& token) = 0;
   // A read failed: schedule() after a while.
   virtual void retry_later(Queue& queue) = 0;
   virtual void cancel_consumer(const Consumer& consumer) = 0;
-  // An auto-delete queue lost its last consumer, by cancel (answered with `reply`) or otherwise.
+  // The consumer kept a delivery for longer than its queue allows.
+  virtual void time_out_consumer(const Consumer& consumer, std::int64_t timeout_ms) = 0;
+  // An auto-delete queue lost its last consumer, by cancel (answered with `reply`) or otherwise, or
+  // the queue was not used for its x-expires.
   virtual void remove_unused(Queue& queue, Reply reply) = 0;
-  // The queue's log; opened at its first use for a queue that is not durable.
-  virtual storage::QueueLog& open_log(const storage::LogState& state) = 0;
+  // Routes the message to where dead letters of this queue go and then calls Queue::let_go(), in
+  // one commit (B10); perhaps later in this turn or in a next one.
+  virtual void dead_letter(Queue& queue, Leaving leaving) = 0;
+  // Work that no client waits for should pause: the disk is behind.
+  virtual bool overloaded() const = 0;
+  // A log of the queue; opened at its first use if there is nothing in it.
+  virtual storage::QueueLog& open_log(const storage::LogState& state, Queue& queue) = 0;
 
   // Messages that are in memory only, over all queues of the shard.
   virtual void add_transient_bytes(std::int64_t bytes) = 0;
@@ -55,18 +85,22 @@ class QueueHost {
 
 class Queue {
  public:
-  // `recovered`: what the store knew of the queue at start; its messages are on disk.
-  Queue(QueueHost& host, storage::QueueDefinition definition, std::uint64_t window_bytes,
-        const storage::LogState* recovered);
+  // `recovered`: what the store knew of the queue's logs at start; their messages are on disk.
+  Queue(QueueHost& host, storage::QueueDefinition definition, QueueSettings settings,
+        std::uint64_t window_bytes, const std::vector<storage::LogState>& recovered);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
   QueueId id() const { return definition_.log; }
   const storage::QueueDefinition& definition() const { return definition_; }
-  bool has_log() const { return log_ != nullptr; }
+  const QueueSettings& settings() const { return settings_; }
+  // A policy changed: in force at once.
+  void change_settings(QueueSettings settings);
+  // The logs that were opened.
+  std::vector<LogId> open_logs() const;
   bool durable() const { return definition_.durable && !definition_.exclusive; }
-  std::uint64_t ready_count() const { return ready_.count(); }
+  std::uint64_t ready_count() const;
   std::uint64_t unacked_count() const { return unacked_.size(); }
   std::uint32_t consumer_count() const { return static_cast<std::uint32_t>(by_number_.size()); }
   // Set when its removal is under way: nothing new attaches.
@@ -74,9 +108,10 @@ class Queue {
   void set_removing() { removing_ = true; }
 
   // ---- publish ----
-  // `confirm`, given for a message that this queue keeps durably, comes back through the store.
+  // `confirm`, if given, is answered: through the store for a message that this queue keeps
+  // durably, through the host for one that it keeps otherwise or refuses.
   void enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm);
-  void on_stored(Seq first, Seq last);
+  void on_stored(LogId log, Seq first, Seq last);
 
   // ---- deliver ----
   // Answers through the host: consume-ok, or why not.
@@ -90,12 +125,16 @@ class Queue {
   void on_mark_raised();
 
   // ---- settle ----
-  void settle(Seq seq, Settlement how);
+  void settle(Place place, Settlement how);
   void holder_gone(ChannelKey holder);
+  // The end of a dead-lettering: the message is elsewhere, or nowhere. With the commit that is
+  // being gathered it is gone from here.
+  void let_go(const Leaving& leaving);
 
   // Removes the ready messages and answers with their number; unacked ones stay.
   void purge(const PurgeRequest& request);
-  void count(const ReplyTo& reply_to) const;
+  // A queue.declare of the queue, which counts as use, or a passive one.
+  void count(const CountRequest& request);
   // The queue was deleted: consumers are told.
   void cancel_all_consumers();
   // Connections that consumed or got here and are not gone.
@@ -106,52 +145,98 @@ class Queue {
   friend class QueueTestPeer;
 
   struct Unacked {
-    BlockRef block;
+    ReadyMessage message;
     Consumer* consumer = nullptr;
-    Kept kept = Kept::memory;
+    std::int64_t delivered_ms = 0;
   };
 
-  storage::QueueLog& log();
+  // queue.cc
+  void recover(const storage::LogState& state);
+  storage::QueueLog& log(Lane& lane);
+  Lane& lane(std::size_t index);
+  Lane* lane_with(LogId log);
+  Lane* top_lane();
+  bool is_delayed() const { return !settings_.delayed_exchange.empty(); }
+  void forget(Lane& lane, const ReadyMessage& message);
+  void finish_purge();
+  void purge_lane(Lane& lane);
+  std::uint32_t clamped_ready_count() const;
+  void touch();
+
+  // queue_publish.cc
+  bool refuses(const Block& block) const;
+  void describe(ReadyMessage& message) const;
+  void refuse_to_dead_letter(BlockRef block);
+
+  // queue_consume.cc
   std::optional<amqp::AmqpError> refuse_consume(const ConsumeRequest& request) const;
   Consumer* find_consumer(ChannelKey channel, ConsumerNumber number);
   Consumer& getter(ChannelKey channel);
-  void forget(const ReadyMessage& message);
-  void forget(Seq seq, const Block& block, Kept kept);
-  bool front_deliverable();
-  void serve_gets();
-  void answer_get(const GetRequest& request);
-  void deliver_front(Consumer& consumer);
-  bool admitted(Consumer& consumer);
-  void return_unused_grants();
-  void read_ahead();
-  void on_read(Result<storage::ReadResult> result);
-  void requeue(Seq seq, Unacked unacked);
+  bool may_be_active(const Consumer& consumer) const;
+  void choose_active();
+  void ready_consumer(Consumer& consumer);
   void drop_consumer(Consumer& consumer);
   void collect_consumers();
   void check_unused(Reply reply);
+
+  // queue_deliver.cc
+  bool front_deliverable();
+  void serve_gets();
+  void answer_get(const GetRequest& request);
+  void deliver_to_consumers();
+  void deliver_front(Consumer& consumer);
+  ReadyMessage take_front(Lane& lane);
+  void hold(Lane& lane, ReadyMessage message, Consumer& consumer);
+  bool admitted(Consumer& consumer);
+  void return_unused_grants();
+
+  // queue_read.cc
+  void read_ahead();
+  void on_read(Lane& lane, Result<storage::ReadResult> result);
+  std::optional<ReadyMessage> accept_stored(Lane& lane, storage::StoredMessage stored);
+  void read_failed(const Error& error);
   void fail_waiting(const std::string& why);
-  void do_purge(const PurgeRequest& request);
-  std::uint32_t clamped_ready_count() const;
+
+  // queue_settle.cc
+  void requeue(Place place, Unacked unacked);
+  void leave(Lane& lane, ReadyMessage message, DeathReason reason);
+
+  // queue_expire.cc
+  void expire(bool also_now);
+  void expire_heads(std::int64_t before_ms);
+  void expire_indexed(Lane& lane, std::int64_t before_ms);
+  void on_fetched(Lane& lane, const std::vector<storage::DueEntry>& wanted,
+                  Result<std::vector<storage::StoredMessage>> result);
+  void fetch_expired(Lane& lane);
+  void refill_expiry(Lane& lane);
+  void drop_overflow();
+  bool is_over_limit() const;
+  void check_time_outs();
+  void check_expires();
+  void set_alarm();
 
   QueueHost& host_;
   storage::QueueDefinition definition_;
-  storage::QueueLog* log_ = nullptr;
-  Seq next_seq_ = 1;
-  Seq recovered_mark_ = 0;  // what is not above may have been delivered before the restart (B4)
-  ReadyStore ready_;
-  boost::unordered_flat_map<Seq, Unacked> unacked_;
-  std::vector<std::unique_ptr<Consumer>>
-      consumers_;  // cancelled ones too, while they hold messages
+  QueueSettings settings_;
+  const std::uint64_t window_bytes_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // by priority; made when they are first used
+  boost::unordered_flat_map<Place, Unacked> unacked_;
+  // Cancelled ones too, while they hold messages.
+  std::vector<std::unique_ptr<Consumer>> consumers_;
   // By connection and number; not the cancelled ones, not those that stand for gets.
   boost::unordered_flat_map<std::pair<std::uint64_t, ConsumerNumber>, Consumer*> by_number_;
+  Consumer* active_ = nullptr;  // of a queue with a single active consumer
   bool had_consumer_ = false;
   boost::unordered_flat_set<std::uint64_t> holders_;
   ConsumerRing ring_;
   std::deque<GetRequest> gets_;
-  std::vector<PurgeRequest> purges_;  // waiting for the read that is under way
-  bool reading_ = false;
+  std::vector<PurgeRequest> purges_;  // waiting for the reads that are under way
   bool removing_ = false;
   std::uint32_t grants_out_ = 0;
+  std::int64_t used_ms_ = 0;                      // last consumer, get or declare (x-expires)
+  std::int64_t alarm_ms_ = kNoDeadline;           // the next schedule_at() under way
+  std::int64_t oldest_unacked_ms_ = kNoDeadline;  // no unacked delivery is older
+  unsigned drops_left_ = 0;                       // in this dispatch
 };
 
 }  // namespace warren::broker

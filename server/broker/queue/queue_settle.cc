@@ -7,35 +7,78 @@
 
 namespace warren::broker {
 
-void Queue::settle(Seq seq, Settlement how) {
-  const auto at = unacked_.find(seq);
+void Queue::settle(Place place, Settlement how) {
+  const auto at = unacked_.find(place);
   if (at == unacked_.end()) return;  // its holder is gone and it was given back already
   Unacked unacked = std::move(at->second);
   unacked_.erase(at);
   Consumer& consumer = *unacked.consumer;
   WARREN_ASSERT(consumer.unacked > 0);
   --consumer.unacked;
+  Lane& lane = *lanes_[lane_of(place)];
   switch (how) {
     case Settlement::ack:
+      forget(lane, unacked.message);
+      break;
     case Settlement::reject:
-      forget(seq, *unacked.block, unacked.kept);
+      leave(lane, std::move(unacked.message), DeathReason::rejected);
       break;
     case Settlement::requeue:
-      requeue(seq, std::move(unacked));
+      requeue(place, std::move(unacked));
       break;
   }
   if (consumer.cancelled) {
     if (consumer.unacked == 0) collect_consumers();
     return;
   }
-  ring_.put(consumer);
-  if (ready_.count() > 0) host_.schedule(*this);
+  ready_consumer(consumer);
+  if (top_lane() != nullptr) host_.schedule(*this);
 }
 
-// Back to its place, ahead of everything that was never delivered, and flagged (B1, B4).
-void Queue::requeue(Seq seq, Unacked unacked) {
-  ready_.give_back({seq, std::move(unacked.block), unacked.kept, true});
+// Back to its place, ahead of everything that was never delivered, and flagged (B1, B4), unless it
+// has come back too often.
+void Queue::requeue(Place place, Unacked unacked) {
+  Lane& lane = *lanes_[lane_of(place)];
+  ReadyMessage& message = unacked.message;
+  message.redelivered = true;
+  ++message.returns;
+  if (settings_.delivery_limit && message.returns > *settings_.delivery_limit) {
+    leave(lane, std::move(message), DeathReason::delivery_limit);
+    return;
+  }
+  if (settings_.counts_returns && message.kept == Kept::durable) {
+    log(lane).note_returns(message.seq, message.returns);
+  } else {
+    message.returns = settings_.counts_returns ? message.returns : 0;
+  }
+  lane.expiry.add(message);
+  lane.ready.give_back(std::move(message));
   host_.schedule(*this);
+}
+
+// The message leaves the queue and goes where its dead letters go.
+void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
+  if (!settings_.dead_letter_exchange && !is_delayed()) {
+    forget(lane, message);
+    return;
+  }
+  Leaving leaving;
+  leaving.place = make_place(lane.index, message.seq);
+  leaving.message = std::move(message);
+  leaving.reason = reason;
+  host_.dead_letter(*this, std::move(leaving));
+}
+
+void Queue::let_go(const Leaving& leaving) {
+  if (leaving.never_was_here) return;
+  Lane& lane = *lanes_[lane_of(leaving.place)];
+  // Its publisher may still wait for it: now for where it went (B10).
+  if (leaving.message.kept == Kept::durable) {
+    if (const auto token = log(lane).detach_token(leaving.message.seq)) {
+      host_.confirm_when_durable(*token);
+    }
+  }
+  forget(lane, leaving.message);
 }
 
 void Queue::holder_gone(ChannelKey holder) {
@@ -53,52 +96,27 @@ void Queue::holder_gone(ChannelKey holder) {
     drop_consumer(*consumer);
   }
   if (holds) {
-    std::vector<Seq> back;
-    for (const auto& [seq, unacked] : unacked_) {
-      if (theirs(*unacked.consumer)) back.push_back(seq);
+    std::vector<Place> back;
+    for (const auto& [place, unacked] : unacked_) {
+      if (theirs(*unacked.consumer)) back.push_back(place);
     }
     std::sort(back.begin(), back.end());
-    for (const Seq seq : back) {
-      const auto at = unacked_.find(seq);
+    for (const Place place : back) {
+      const auto at = unacked_.find(place);
       Unacked unacked = std::move(at->second);
       unacked_.erase(at);
       --unacked.consumer->unacked;
-      requeue(seq, std::move(unacked));
+      requeue(place, std::move(unacked));
     }
   }
   std::erase_if(gets_, [&](const GetRequest& request) {
     return request.channel.connection == holder.connection &&
            (holder.channel == 0 || request.channel.channel == holder.channel);
   });
+  choose_active();
   collect_consumers();
   if (holder.channel == 0) holders_.erase(holder.connection.value);
   if (lost_consumer) check_unused(Reply{});
-}
-
-void Queue::drop_consumer(Consumer& consumer) {
-  ring_.remove(consumer);
-  consumer.cancelled = true;
-  grants_out_ -= consumer.granted;
-  consumer.granted = 0;
-  if (consumer.number != 0) {
-    by_number_.erase(std::pair(consumer.channel.connection.value, consumer.number));
-  }
-}
-
-// Cancelled consumers live on while they hold messages.
-void Queue::collect_consumers() {
-  std::erase_if(consumers_, [](const std::unique_ptr<Consumer>& consumer) {
-    return consumer->cancelled && consumer->unacked == 0;
-  });
-}
-
-void Queue::check_unused(Reply reply) {
-  if (definition_.auto_delete && had_consumer_ && consumer_count() == 0 && !removing_) {
-    removing_ = true;
-    host_.remove_unused(*this, std::move(reply));
-    return;
-  }
-  host_.reply(std::move(reply));
 }
 
 }  // namespace warren::broker

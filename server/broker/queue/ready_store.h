@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "storage/base/block.h"
@@ -28,11 +29,18 @@ enum class Kept : std::uint8_t {
   paged,    // spilled, or on its way there
 };
 
+// Never expires.
+inline constexpr std::int64_t kNoDeadline = INT64_MAX;
+
 struct ReadyMessage {
   Seq seq = 0;
-  BlockRef block;
+  BlockRef block;  // null: removed out of its turn
   Kept kept = Kept::memory;
   bool redelivered = false;
+  bool indexed = false;  // the lane's expiry index may know it
+  std::uint32_t body_bytes = 0;
+  std::uint32_t returns = 0;               // how often it came back
+  std::int64_t deadline_ms = kNoDeadline;  // wall clock
 };
 
 // Runs on: its queue's shard. Owned by: Queue. Bound: `window_bytes` of window, what is under way
@@ -42,7 +50,7 @@ class ReadyStore {
   explicit ReadyStore(std::uint64_t window_bytes) : window_bytes_max_(window_bytes) {}
 
   // Recovered: all of [head, next) is on disk.
-  void start_on_disk(Seq head, Seq next, std::uint64_t count, std::uint64_t bytes);
+  void start_on_disk(const storage::LogState& state);
 
   void push(ReadyMessage message);
   void give_back(ReadyMessage message);
@@ -53,9 +61,9 @@ class ReadyStore {
 
   bool has_gap() const { return gap_.begin != gap_.end; }
   bool wants_memory_relief() const { return has_gap() || window_bytes_ > window_bytes_max_; }
-  std::uint64_t count() const {
-    return returned_.size() + window_.size() + tail_.size() + gap_.count;
-  }
+  std::uint64_t count() const { return in_memory_ + gap_.count; }
+  // Of the bodies of all of them.
+  std::uint64_t body_bytes() const { return body_bytes_ + gap_.body_bytes; }
   std::uint64_t memory_bytes() const { return window_bytes_ + tail_bytes_; }
 
   // All of [first, last] that was stored is on disk now. True: the store let go of it, and so may
@@ -77,7 +85,29 @@ class ReadyStore {
     std::uint64_t count = 0;          // messages in it, durable and paged
     std::uint64_t durable_count = 0;  // of them durable
     std::uint64_t durable_bytes = 0;
+    std::uint64_t durable_body_bytes = 0;
+    std::uint64_t body_bytes = 0;
   };
+  bool in_tail(Seq seq) const {
+    return !tail_.empty() && seq >= tail_.front().seq && seq <= tail_.back().seq;
+  }
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (auto& [seq, message] : returned_) visit(message);
+    for (auto* part : {&window_, &tail_}) {
+      for (ReadyMessage& message : *part) {
+        if (message.block != nullptr) visit(message);
+      }
+    }
+  }
+  // Nothing is left in the gap: closes it. REQUIRES: no read of it is under way.
+  Gap close_empty_gap();
+  bool in_gap(Seq seq) const { return seq >= gap_.begin && seq < gap_.end; }
+  // Takes a message out of its turn. Nothing if it is not here, or in the tail or the gap: what is
+  // in the tail is in the gap soon.
+  std::optional<ReadyMessage> remove(Seq seq);
+  // A message of the gap, read apart, is gone.
+  void remove_from_gap(const ReadyMessage& message);
   const Gap& gap() const { return gap_; }
 
   // Everything at once: the messages in memory are given to the caller, the gap as its limits.
@@ -87,6 +117,12 @@ class ReadyStore {
   bool start_gap(Seq first, Seq last);
   bool extend_gap(Seq last);
   void drop_into_gap(const ReadyMessage& message);
+  void leave_gap(const ReadyMessage& message);
+  void take_tail();
+  void count_in(const ReadyMessage& message);
+  void count_out(const ReadyMessage& message);
+  static std::optional<ReadyMessage> take_from(std::deque<ReadyMessage>& list, Seq seq);
+  static void skip_removed(std::deque<ReadyMessage>& list);
 
   std::uint64_t window_bytes_max_;
   std::map<Seq, ReadyMessage> returned_;
@@ -95,7 +131,9 @@ class ReadyStore {
   Gap gap_;
   std::deque<ReadyMessage> tail_;
   std::uint64_t tail_bytes_ = 0;
-  Seq keep_below_ = 0;  // ranges that begin below were cleared in part: never released
+  std::uint64_t in_memory_ = 0;   // messages of returned, window and tail
+  std::uint64_t body_bytes_ = 0;  // of these
+  Seq keep_below_ = 0;            // ranges that begin below were cleared in part: never released
 };
 
 }  // namespace warren::broker

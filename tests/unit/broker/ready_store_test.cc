@@ -13,6 +13,15 @@
 namespace warren::broker {
 namespace {
 
+storage::LogState disk_state(Seq head, Seq next, std::uint64_t count, std::uint64_t bytes) {
+  storage::LogState state;
+  state.head = head;
+  state.next = next;
+  state.live_count = count;
+  state.live_bytes = bytes;
+  return state;
+}
+
 constexpr std::size_t kBlockBytes = 100;
 
 ReadyMessage message(Seq seq, Kept kept = Kept::durable) {
@@ -85,7 +94,7 @@ TEST(ReadyStore, AMessageThatOnlyMemoryHoldsIsNeverLetGoOf) {
 
 TEST(ReadyStore, DamagedMessagesAreCountedWhenTheGapCloses) {
   ReadyStore store(1000);
-  store.start_on_disk(5, 10, 5, 5 * kBlockBytes);
+  store.start_on_disk(disk_state(5, 10, 5, 5 * kBlockBytes));
   EXPECT_EQ(store.count(), 5U);
   std::vector<ReadyMessage> some;
   some.push_back(message(6));

@@ -38,7 +38,7 @@ TEST(TopicMatches, FollowsTheRules) {
            Row{"#.a", "b.c.a", true},
            Row{"#.a", "a.b", false},
            Row{"*", "a", true},
-           Row{"*", "", true},
+           Row{"*", "", false},
            Row{"*", "a.b", false},
            Row{"*.b", "a.b", true},
            Row{"*.b", ".b", true},

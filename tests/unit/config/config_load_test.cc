@@ -70,6 +70,8 @@ TEST(ConfigLoad, AddressesThatCannotBeMeantAreRefused) {
 TEST(ConfigLoad, SizesTakeUnits) {
   EXPECT_EQ(load({"--max-message-size", "64KiB"}).config->max_message_size, 65536U);
   EXPECT_EQ(load({"--max-message-size", "4096"}).config->max_message_size, 4096U);
+  EXPECT_EQ(load({"--disk-free-limit", "2GiB"}).config->disk_free_limit, std::uint64_t{2} << 30);
+  EXPECT_EQ(load({}).config->disk_free_limit, std::uint64_t{50} << 20);
 }
 
 TEST(ConfigLoad, ValuesOutOfRangeNameTheOption) {

@@ -12,13 +12,45 @@
 namespace warren::session {
 namespace {
 
-// "3m 5": up to 3 with multiple, then 5 alone.
+// "3m 4n 5": up to 3 with multiple, then 4 refused, then 5 alone.
 std::string flushed(ConfirmTracker& tracker) {
   std::string text;
-  tracker.flush([&text](std::uint64_t seq, bool multiple) {
-    text += fmt::format("{}{}{}", text.empty() ? "" : " ", seq, multiple ? "m" : "");
+  tracker.flush([&text](std::uint64_t seq, bool multiple, bool acked) {
+    text +=
+        fmt::format("{}{}{}", text.empty() ? "" : " ", seq, acked ? (multiple ? "m" : "") : "n");
   });
   return text;
+}
+
+TEST(ConfirmTracker, AnAckNeverCoversARefusal) {
+  ConfirmTracker tracker;
+  for (int i = 0; i < 6; ++i) tracker.add(1);
+  tracker.refuse(4);
+  EXPECT_EQ(flushed(tracker), "4n");
+  for (const std::uint64_t seq : {1, 2, 3, 5}) tracker.confirm(seq);
+  EXPECT_EQ(flushed(tracker), "5m");
+  tracker.refuse(6);
+  EXPECT_EQ(flushed(tracker), "6n");
+}
+
+TEST(ConfirmTracker, ARefusalInTheMiddleSplitsTheAcks) {
+  ConfirmTracker tracker;
+  for (int i = 0; i < 5; ++i) tracker.add(1);
+  for (const std::uint64_t seq : {2, 1}) tracker.confirm(seq);
+  tracker.refuse(3);
+  for (const std::uint64_t seq : {5, 4}) tracker.confirm(seq);
+  EXPECT_EQ(flushed(tracker), "2m 3n 5m");
+}
+
+// Refused by one queue, taken by the other: a nack, and once.
+TEST(ConfirmTracker, OneRefusalOfSeveralQueuesIsANack) {
+  ConfirmTracker tracker;
+  tracker.add(2);
+  tracker.refuse(1);
+  EXPECT_EQ(flushed(tracker), "");
+  tracker.confirm(1);
+  EXPECT_EQ(flushed(tracker), "1n");
+  EXPECT_EQ(flushed(tracker), "");
 }
 
 TEST(ConfirmTracker, CoalescesWhatIsCompleteFromTheFront) {
@@ -75,7 +107,7 @@ TEST(ConfirmTracker, AnswersEachExactlyOnceInAnyOrder) {
       waiting.erase(at);
     }
     if (random() % 4 != 0) continue;
-    tracker.flush([&](std::uint64_t seq, bool multiple) {
+    tracker.flush([&](std::uint64_t seq, bool multiple, bool) {
       if (multiple) {
         EXPECT_EQ(waiting.lower_bound(1) == waiting.end() || *waiting.begin() > seq, true);
         open.erase(open.begin(), open.upper_bound(seq));

@@ -19,7 +19,7 @@ std::string settle(UnackedWindow& window, std::uint64_t tag, bool multiple) {
   std::vector<UnackedDelivery> out;
   if (!window.settle(tag, multiple, out)) return "unknown";
   std::string text = "ok";
-  for (const UnackedDelivery& one : out) text += fmt::format(" {}", one.seq);
+  for (const UnackedDelivery& one : out) text += fmt::format(" {}", one.place);
   return text;
 }
 

@@ -101,7 +101,12 @@ inline void Workload::reopen(bool clean) {
     const LogState state = states.at(queue->id);
     // Read everything with one log, then use a fresh one, as it would be without the look.
     queue->log = &driver_.shard(queue->shard).open_log(state);
-    const auto read = read_log(*driver_.kv, {queue->id, state.head, state.next, SIZE_MAX, false});
+    ReadRequest request;
+    request.log = queue->id;
+    request.from = state.head;
+    request.to = state.next;
+    request.bytes_hint = SIZE_MAX;
+    const auto read = read_log(*driver_.kv, request);
     ASSERT_TRUE(read.ok());
     std::vector<std::pair<Seq, std::string>> found;
     for (const StoredMessage& message : read->messages) {

@@ -78,14 +78,24 @@ TEST(Records, LayoutsAreTheDocumentedOnes) {
             "00"
             "00000002"
             "01");
-  EXPECT_EQ(hex(encode_log_state({2, 6, 1, 1, 4096})),
-            "43e150e8"
-            "01"
+  LogStateRecord state{2, 6, 1, 1, 4096};
+  state.live_weight = 1;
+  state.has_due = true;
+  EXPECT_EQ(hex(encode_log_state(state)).substr(8),
+            "02"
             "0000000000000002"
             "0000000000000006"
             "0000000000000001"
             "0000000000000001"
-            "0000000000001000");
+            "0000000000001000"
+            "0000000000000001"
+            "01");
+  EXPECT_EQ(hex(encode_due_key({LogId(1), 2, 3})),
+            "0000000000000001"
+            "0000000000000002"
+            "0000000000000003");
+  EXPECT_EQ(hex(encode_due_chunk(7)).substr(8), "010000000000000007");
+  EXPECT_EQ(hex(encode_returns(2)).substr(8), "0100000002");
   const Definition queue = QueueDefinition{"/", "q", LogId(1), true, false, false, ""};
   EXPECT_EQ(hex(encode_definition_key(queue)),
             "05"
@@ -101,6 +111,18 @@ TEST(Records, LayoutsAreTheDocumentedOnes) {
   EXPECT_EQ(hex(encode_chunk_key({LogId(1), 2})),
             "0000000000000001"
             "0000000000000002");
+}
+
+// What stores of before the weights hold.
+TEST(Records, FirstVersionOfTheLogStateIsRead) {
+  std::string payload;
+  ByteWriter writer(payload);
+  for (const std::uint64_t value : {2, 6, 1, 10, 4096}) writer.u64(value);
+  const auto state = decode_log_state(seal(1, payload));
+  ASSERT_TRUE(state.ok());
+  EXPECT_EQ(state->delivered_mark, 4096U);
+  EXPECT_EQ(state->live_weight, 10U);
+  EXPECT_FALSE(state->has_due);
 }
 
 TEST(AckSet, SetsOnce) {

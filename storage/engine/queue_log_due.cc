@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages with a time of their own: the index by due time, and settling a message that lies in the
+// unread stretch without reading what is before it. Keeps: S16.
+#include <algorithm>
+#include <utility>
+
+#include "storage/base/assert.h"
+#include "storage/engine/queue_log_impl.h"
+
+namespace warren::storage {
+namespace {
+
+// Chunks of the unread stretch that are remembered after a fetch.
+constexpr std::size_t kFetchedMax = 256;
+
+}  // namespace
+
+void QueueLogImpl::note_returns(Seq seq, std::uint32_t returns) {
+  new_returns_[seq] = returns;
+  touch();
+}
+
+void QueueLogImpl::read_due(const DueEntry& after, std::size_t limit, DueCallback callback) {
+  WARREN_ASSERT(!due_callback_);
+  due_callback_ = std::move(callback);
+  ReadRequest request;
+  request.kind = ReadRequest::Kind::due;
+  request.log = id_;
+  request.after = after;
+  request.limit = limit;
+  reader_.start_read(request);
+}
+
+void QueueLogImpl::finish_due(Result<ReadOutcome> outcome) {
+  const DueCallback callback = std::exchange(due_callback_, nullptr);
+  WARREN_ASSERT(callback);
+  if (!outcome.ok()) return callback(outcome.error());
+  callback(std::move(outcome->due));
+}
+
+void QueueLogImpl::fetch(std::vector<DueEntry> entries, FetchCallback callback) {
+  WARREN_ASSERT(!fetch_callback_);
+  fetch_callback_ = std::move(callback);
+  fetch_settled_.clear();
+  std::ranges::sort(entries, {}, &DueEntry::chunk);
+  ReadRequest request;
+  request.kind = ReadRequest::Kind::fetch;
+  request.log = id_;
+  request.wanted = std::move(entries);
+  request.returns = has_returns_;
+  reader_.start_read(request);
+}
+
+void QueueLogImpl::finish_fetch(Result<ReadOutcome> outcome) {
+  const FetchCallback callback = std::exchange(fetch_callback_, nullptr);
+  WARREN_ASSERT(callback);
+  if (!outcome.ok()) return callback(outcome.error());
+  evict_fetched();
+  for (ReadOutcome::Chunk& loaded : outcome->chunks) {
+    const Seq base = loaded.meta.base;
+    // Settled as a range meanwhile, or read in its turn: whoever holds it settles it.
+    const bool unread = base >= unread_from_ && base < unread_to_ &&
+                        !any_holds(fetch_settled_, base) &&
+                        durable_chunks_.at_base(base) == nullptr;
+    if (unread) fetched_.try_emplace(base, Fetched{std::move(loaded.meta), 0});
+  }
+  std::erase_if(outcome->messages,
+                [this](const StoredMessage& message) { return !fetched_live(message.seq); });
+  callback(std::move(outcome->messages));
+}
+
+QueueLogImpl::Fetched* QueueLogImpl::find_fetched(Seq seq) {
+  auto at = fetched_.upper_bound(seq);
+  if (at == fetched_.begin()) return nullptr;
+  --at;
+  return at->second.meta.index_of(seq).has_value() ? &at->second : nullptr;
+}
+
+bool QueueLogImpl::fetched_live(Seq seq) {
+  Fetched* const fetched = find_fetched(seq);
+  return fetched != nullptr && !fetched->meta.acks.test(*fetched->meta.index_of(seq));
+}
+
+bool QueueLogImpl::settle_fetched(Seq seq, std::uint64_t bytes, const MessageNotes& notes) {
+  Fetched* const fetched = find_fetched(seq);
+  if (fetched == nullptr) return false;
+  fetched->changed = hand_overs_ + 1;
+  settle_durable(fetched->meta, *fetched->meta.index_of(seq), bytes, notes);
+  return true;
+}
+
+// Lets go of what the disk knows as well. While a read of the stretch runs it may have seen the
+// disk of before.
+void QueueLogImpl::evict_fetched() {
+  if (read_.has_value()) return;
+  const bool full = fetched_.size() >= kFetchedMax;
+  std::erase_if(fetched_, [&](const auto& one) {
+    const Fetched& fetched = one.second;
+    if (fetched.changed > hand_overs_durable_) return false;
+    return full || !fetched.meta.live();
+  });
+}
+
+void QueueLogImpl::reset_due(std::vector<DueEntry> keep) {
+  dead_due_.clear();
+  new_due_ = std::move(keep);
+  due_reset_ = has_due_ || !new_due_.empty();
+  if (due_reset_) touch();
+}
+
+void QueueLogImpl::erase_due(const DueEntry& entry) {
+  dead_due_.push_back(entry);
+  touch();
+}
+
+}  // namespace warren::storage
