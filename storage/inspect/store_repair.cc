@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "storage/base/log.h"
 #include "storage/inspect/catalog.h"
 #include "storage/inspect/chunk_walk.h"
+#include "storage/inspect/notes.h"
 #include "storage/inspect/store_view.h"
 #include "storage/kv/rocks_doctor.h"
 #include "storage/kv/rocks_store.h"
@@ -33,6 +35,9 @@ class Plan {
   Status make() {
     WARREN_TRY(catalog_, read_catalog(*view_.database));
     WARREN_CHECK(plan_records());
+    WARREN_TRY(notes_, read_notes(*view_.database, [this](const DamagedRecord& record) {
+                 return plan_record(record);
+               }));
     WARREN_CHECK(plan_chunks());
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) plan_state(log, Found{});
@@ -48,6 +53,7 @@ class Plan {
   struct Found {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t weight = 0;
     Seq first = 0;
     Seq last = 0;
   };
@@ -67,6 +73,7 @@ class Plan {
   }
 
   Status plan_records();
+  Status plan_record(const DamagedRecord& record);
   Status plan_chunks();
   Status plan_chunk(const WalkedChunk& chunk);
   Status plan_acks(const WalkedChunk& chunk);
@@ -85,23 +92,29 @@ class Plan {
   Found found_;
   bool in_log_ = false;
   std::set<LogId> seen_;
+  std::map<LogId, LogNotes> notes_;
 };
 
 // Definitions and states that do not parse: a start refuses them.
 Status Plan::plan_records() {
   for (const DamagedRecord& record : catalog_.damaged) {
     if (record.family == Family::meta) continue;  // written anew below
-    const std::string where = fmt::format(
-        "family {} key \"{}\"", kFamilyNames[family_index(record.family)], printable(record.key));
-    WARREN_CHECK(take_out(record.family, record.key, record.value, record.error.text));
-    act(where, "moved to the quarantine: " + record.error.text);
-    batch_.erase(record.family, record.key);
+    WARREN_CHECK(plan_record(record));
   }
   for (const auto& [one, other] : catalog_.shared_logs) {
     report_.by_hand.push_back(fmt::format("{} shares its log with {}: one of them has to go",
                                           definition_name(catalog_.definitions[other]),
                                           definition_name(catalog_.definitions[one])));
   }
+  return {};
+}
+
+Status Plan::plan_record(const DamagedRecord& record) {
+  const std::string where = fmt::format(
+      "family {} key \"{}\"", kFamilyNames[family_index(record.family)], printable(record.key));
+  WARREN_CHECK(take_out(record.family, record.key, record.value, record.error.text));
+  act(where, "moved to the quarantine: " + record.error.text);
+  batch_.erase(record.family, record.key);
   return {};
 }
 
@@ -197,7 +210,9 @@ void Plan::count(const WalkedChunk& chunk) {
     if (chunk.settled(i)) continue;
     if (found_.first == 0) found_.first = chunk.key.base;
     ++found_.count;
-    found_.bytes += chunk.reader->entry(i).block.size();
+    const Bytes block = chunk.reader->entry(i).block;
+    found_.bytes += block.size();
+    if (options_.weigh) found_.weight += options_.weigh(block);
   }
   found_.last = std::max(found_.last, chunk.reader->last());
 }
@@ -217,6 +232,14 @@ void Plan::plan_state(LogId log, const Found& found) {
   LogStateRecord wanted = state;
   wanted.live_count = found.count;
   wanted.live_bytes = found.bytes;
+  const bool miscounted = found.count != state.live_count || found.bytes != state.live_bytes;
+  if (options_.weigh && miscounted) wanted.live_weight = found.weight;
+  if (found.count == 0) wanted.live_weight = 0;
+  const auto notes = notes_.find(log);
+  if (notes != notes_.end()) {
+    wanted.has_due = state.has_due || notes->second.due;
+    wanted.has_returns = state.has_returns || notes->second.returns;
+  }
   wanted.next = std::max(state.next, found.last + 1);
   if (found.count > 0) wanted.head = std::min(state.head, found.first);
   if (found.count == 0) wanted.head = wanted.next;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/base/bytes.h"
 #include "storage/base/result.h"
 #include "storage/kv/column_family.h"
 
@@ -25,6 +26,8 @@ struct QuarantinedRecord {
 
 struct RepairOptions {
   bool dry_run = false;
+  // What a message weighs in LogState::live_weight; without it lost weights stay as they are.
+  std::function<std::uint64_t(Bytes block)> weigh;
   // Every record that will be taken out. An error ends the repair before anything is changed.
   std::function<Status(const QuarantinedRecord&)> quarantine;
   // Once, before the first change, if there is one: what was quarantined must be durable now.

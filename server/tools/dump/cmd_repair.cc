@@ -13,6 +13,7 @@
 #include "storage/base/clock.h"
 #include "storage/inspect/store_repair.h"
 
+#include "server/broker/message.h"
 #include "server/tools/dump/commands.h"
 
 namespace warren::dump {
@@ -96,6 +97,10 @@ int run(const Common& common, const RepairOptions& options) {
   Quarantine quarantine(path);
   storage::RepairOptions how;
   how.dry_run = options.dry_run;
+  how.weigh = [](Bytes block) -> std::uint64_t {
+    const BlockRef copy = Block::copy_of(block);
+    return broker::valid_message(*copy) ? broker::MessageView(*copy).body().size() : 0;
+  };
   if (!options.dry_run) {
     how.quarantine = [&](const storage::QuarantinedRecord& record) {
       return quarantine.add(record);
