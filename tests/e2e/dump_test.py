@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import pika
 
-from broker_process import PROGRAM, Broker
+from broker_process import PROGRAM, ROOT, Broker
 from e2e_case import PERSISTENT, BrokerCase, run
 
 DUMP = pathlib.Path(PROGRAM).with_name("warren-dump")
@@ -190,6 +191,14 @@ class Looking(StoreCase):
             self.assertEqual(fingerprint(self.data), before)
             self.broker.start()
 
+    def test_every_command_is_documented(self):
+        shown = dump(self.data, "--help").decode()
+        commands = re.findall(r"^  ([a-z]+) ", shown[shown.index("Subcommands:"):], re.M)
+        self.assertGreater(len(commands), 15)
+        document = (ROOT / "docs" / "dump.md").read_text(encoding="utf-8")
+        for command in commands:
+            self.assertRegex(document, rf"\b{command}\b")
+
     def test_exit_codes_and_help(self):
         self.assertIn(b"Subcommands", dump(self.data, "--help"))
         for command in ("messages", "export", "repair", "backup"):
@@ -355,6 +364,12 @@ class Moving(StoreCase):
             channel.basic_publish("", queue, os.urandom(number * 7), pika.BasicProperties(
                 delivery_mode=2, priority=number % 10, correlation_id=f"c{number}",
                 headers={"n": number, "deep": {"list": [1, "two", None, b"\xff"]}}))
+        lanes = self.name("lanes")
+        channel.queue_declare(lanes, durable=True, arguments={
+            "x-max-priority": 5, "x-queue-type": "classic", "x-delivery-limit": 20})
+        for number in range(60):
+            channel.basic_publish("", lanes, b"%d" % number, pika.BasicProperties(
+                delivery_mode=2, priority=number % 7, expiration="86400000"))
         exported = self.folder / "moving.jsonl"
         dump(self.data, "export", "--output", str(exported))
         other = Broker()
@@ -366,18 +381,20 @@ class Moving(StoreCase):
         self.assertEqual(len(dump_lines(other.data_dir, "queues")), 0)
         dump(other.data_dir, "import", str(exported))
         dump(other.data_dir, "check")
-        self.assertEqual(self.messages(other.data_dir, queue), self.messages(self.data, queue))
+        for name in (queue, lanes):
+            self.assertEqual(self.messages(other.data_dir, name), self.messages(self.data, name))
         strip = lambda rows: [{key: value for key, value in row.items() if key != "log"}
                               for row in rows]
         for what in ("queues", "exchanges", "bindings"):
             mine, theirs = dump_lines(self.data, what), dump_lines(other.data_dir, what)
             self.assertEqual(strip(mine), strip(theirs))
         other.start()
-        mine = self.drain(self.broker, queue)
-        theirs = self.drain(other, queue)
-        self.assertEqual([body for _, body in theirs], [body for _, body in mine])
-        self.assertEqual([vars(properties) for properties, _ in theirs],
-                         [vars(properties) for properties, _ in mine])
+        for name, count in ((queue, 300), (lanes, 60)):
+            mine, theirs = self.drain(self.broker, name), self.drain(other, name)
+            self.assertEqual(len(mine), count)
+            self.assertEqual([body for _, body in theirs], [body for _, body in mine])
+            self.assertEqual([vars(properties) for properties, _ in theirs],
+                             [vars(properties) for properties, _ in mine])
 
     def test_a_file_that_was_cut_or_does_not_fit_changes_nothing(self):
         channel = self.confirming()
@@ -385,6 +402,7 @@ class Moving(StoreCase):
         channel.queue_declare(queue, durable=True)
         self.fill(channel, queue, [b"a", b"b"])
         whole = dump(self.data, "export", queue).splitlines(keepends=True)
+        channel.connection.close()
         self.broker.terminate()
         path = self.folder / "cut.jsonl"
         for lines, why in ((whole[:-1], b"cut short"), (whole[1:], b"does not begin"),
@@ -407,6 +425,7 @@ class Moving(StoreCase):
         self.fill(channel, queue, [b"1", b"2"])
         path = self.folder / "again.jsonl"
         path.write_bytes(dump(self.data, "export", queue))
+        channel.connection.close()
         self.broker.terminate()
         dump(self.data, "import", str(path))
         self.broker.start()
@@ -422,6 +441,7 @@ class Damage(StoreCase):
         bodies = [b"%06d" % number + os.urandom(50_000) for number in range(800)]
         self.fill(channel, sound, bodies[:3])
         self.fill(channel, queue, bodies)
+        channel.connection.close()
         self.broker.terminate()
         flip_a_bit(self.data, "db/*.blob", 300_000)
         found = dump_lines(self.data, "check", code=1)
