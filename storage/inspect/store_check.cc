@@ -29,7 +29,7 @@ class Checker {
     check_meta();
     check_damaged_records();
     WARREN_CHECK(check_notes());
-    check_chunks();
+    WARREN_CHECK(check_chunks());
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) check_state(log, Found{});
     }
@@ -69,7 +69,7 @@ class Checker {
   void check_meta();
   void check_damaged_records();
   Status check_notes();
-  void check_chunks();
+  Status check_chunks();
   void check_chunk(const WalkedChunk& chunk);
   void check_sound(const WalkedChunk& chunk);
   void end_log();
@@ -133,7 +133,7 @@ Status Checker::check_notes() {
   return {};
 }
 
-void Checker::check_chunks() {
+Status Checker::check_chunks() {
   ChunkWalk walk(store_, ChunkKey{}, ChunkKey{LogId(kMax), kMax});
   for (; walk.valid(); walk.next()) {
     const WalkedChunk& chunk = walk.chunk();
@@ -154,6 +154,7 @@ void Checker::check_chunks() {
     if (observer_.on_progress) observer_.on_progress(progress_);
   }
   end_log();
+  return walk.status();
 }
 
 void Checker::check_chunk(const WalkedChunk& chunk) {

@@ -132,7 +132,7 @@ Status Plan::plan_chunks() {
     WARREN_CHECK(plan_chunk(chunk));
   }
   end_log();
-  return {};
+  return walk.status();
 }
 
 Status Plan::plan_chunk(const WalkedChunk& chunk) {

@@ -462,6 +462,23 @@ class Damage(StoreCase):
         self.assertEqual(left, [body for body in bodies if body not in lost])
         self.assertEqual([body for _, body in self.drain(self.broker, sound)], bodies[:3])
 
+    def test_a_flipped_bit_is_passed_over_by_the_broker(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        bodies = [b"%06d" % number + os.urandom(50_000) for number in range(800)]
+        self.fill(channel, queue, bodies)
+        channel.connection.close()
+        self.broker.terminate()
+        copy = self.folder / "flipped"
+        shutil.copytree(self.data, copy)
+        flip_a_bit(copy, "db/*.blob", 300_000)
+        left = [body for _, body in self.drain(self.restored(copy), queue)]
+        self.assertGreater(len(left), len(bodies) - 10)
+        self.assertLess(len(left), len(bodies))
+        kept = set(left)
+        self.assertEqual(left, [body for body in bodies if body in kept])
+
     def test_a_damaged_log_is_named_and_not_passed_over(self):
         channel = self.confirming()
         queue = self.name()

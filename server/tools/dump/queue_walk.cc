@@ -47,6 +47,7 @@ class QueueWalk {
     for (; chunks.valid(); chunks.next()) {
       if (!take(chunks.chunk(), state)) return false;
     }
+    if (!chunks.status().ok()) handlers_.on_damage(chunks.status().error().text);
     return true;
   }
 
