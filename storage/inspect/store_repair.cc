@@ -283,6 +283,30 @@ void Plan::plan_meta() {
   batch_.put(Family::meta, std::string(kStoreMetaKey), encode_store_meta(meta));
 }
 
+// Every record of the log that can still be read goes into tables; what is missing between them
+// shows as counters that do not fit, and is repaired as such.
+Status salvage_logs(const std::string& database, const RepairOptions& options,
+                    RepairReport& report) {
+  WARREN_TRY(const std::vector<DamagedLog> damaged, find_damaged_logs(database));
+  if (damaged.empty()) return {};
+  if (!options.salvage_log) return check_write_ahead_logs(database);
+  for (const DamagedLog& log : damaged) {
+    ++report.actions;
+    if (options.on_action) {
+      options.on_action("write-ahead log",
+                        fmt::format("'{}' is damaged at byte {} of {}: what can be read is saved",
+                                    log.path, log.damage_at, log.bytes));
+    }
+    if (!options.dry_run) WARREN_CHECK(options.salvage_log(log.path));
+  }
+  if (options.dry_run) return {};
+  if (options.before_change) WARREN_CHECK(options.before_change());
+  RocksSettings settings;
+  settings.skip_damaged_log_records = true;
+  WARREN_TRY(const std::unique_ptr<KvStore> store, open_rocks_store(database, settings));
+  return store->close();
+}
+
 Status apply(const std::string& database, const KvBatch& batch) {
   WARREN_TRY(const std::unique_ptr<KvStore> store, open_rocks_store(database, RocksSettings{}));
   WARREN_CHECK(store->commit(batch, WriteMode::synced));
@@ -299,15 +323,18 @@ Result<RepairReport> repair_store(const std::string& data_dir, const RepairOptio
     WARREN_TRY(StoreDirectory directory, StoreDirectory::open(data_dir));
     held.emplace(std::move(directory));
   }
-  WARREN_CHECK(check_write_ahead_logs(database));
+  RepairReport logs;
+  WARREN_CHECK(salvage_logs(database, options, logs));
   WARREN_TRY(StoreView view, open_store_view(data_dir));
   Plan plan(view, options);
   WARREN_CHECK(plan.make());
   WARREN_CHECK(view.database->close());
-  if (options.dry_run || plan.batch().empty()) return plan.report();
+  RepairReport report = plan.report();
+  report.actions += logs.actions;
+  if (options.dry_run || plan.batch().empty()) return report;
   if (options.before_change) WARREN_CHECK(options.before_change());
   WARREN_CHECK(apply(database, plan.batch()));
-  return plan.report();
+  return report;
 }
 
 }  // namespace warren::storage

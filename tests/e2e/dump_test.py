@@ -479,18 +479,33 @@ class Damage(StoreCase):
         kept = set(left)
         self.assertEqual(left, [body for body in bodies if body in kept])
 
-    def test_a_damaged_log_is_named_and_not_passed_over(self):
+    def test_a_damaged_log_is_named_and_salvaged(self):
         channel = self.confirming()
         queue = self.name()
         channel.queue_declare(queue, durable=True)
-        self.fill(channel, queue, [os.urandom(2000) for _ in range(100)])
+        bodies = [b"%06d" % number + os.urandom(2000) for number in range(100)]
+        self.fill(channel, queue, bodies)
         self.broker.kill()
         copy = self.folder / "damaged-log"
         shutil.copytree(self.data, copy)
         flip_a_bit(copy, "db/*.log", 60_000)
         found = dump_lines(copy, "check", code=1)
-        self.assertIn("store", [row.get("harm") for row in found])
         self.assertTrue(any("damaged at byte" in row.get("what", "") for row in found))
+        kept = self.folder / "log-kept.jsonl"
+        before = fingerprint(copy)
+        dump(copy, "repair", "--quarantine", str(kept), code=3)  # only when it was asked to
+        self.assertEqual({path: facts for path, facts in fingerprint(copy).items()
+                          if not path.endswith("/lock")},
+                         {path: facts for path, facts in before.items()
+                          if not path.endswith("/lock")})
+        dump(copy, "repair", "--salvage-log", "--quarantine", str(kept))
+        self.assertEqual(len(list(self.folder.glob("log-kept.jsonl.*.log"))), 1)
+        dump(copy, "check")
+        self.assertIn(b"nothing to repair", dump(copy, "repair"))
+        left = [body for _, body in self.drain(self.restored(copy), queue)]
+        self.assertEqual(left, [body for body in bodies if body in set(left)])
+        self.assertLess(len(left), 100)
+        self.assertGreater(len(left), 80)  # RocksDB alone would drop all behind the bit
 
 
 if __name__ == "__main__":
