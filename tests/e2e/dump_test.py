@@ -55,6 +55,8 @@ def fingerprint(folder):
 def flip_a_bit(folder, pattern, offset):
     """In the largest such file."""
     path = max(pathlib.Path(folder).glob(pattern), key=lambda file: file.stat().st_size)
+    if path.stat().st_size <= offset:
+        raise AssertionError(f"{path} is too small")
     with open(path, "r+b") as file:
         file.seek(offset)
         byte = file.read(1)
@@ -443,7 +445,7 @@ class Damage(StoreCase):
         self.fill(channel, queue, bodies)
         channel.connection.close()
         self.broker.terminate()
-        flip_a_bit(self.data, "db/*.blob", 300_000)
+        flip_a_bit(self.data, "db/*.blob", 150_000)
         found = dump_lines(self.data, "check", code=1)
         self.assertEqual(found[0]["harm"], "messages")
         self.assertIn(queue, found[0]["where"])
@@ -472,7 +474,7 @@ class Damage(StoreCase):
         self.broker.terminate()
         copy = self.folder / "flipped"
         shutil.copytree(self.data, copy)
-        flip_a_bit(copy, "db/*.blob", 300_000)
+        flip_a_bit(copy, "db/*.blob", 150_000)
         left = [body for _, body in self.drain(self.restored(copy), queue)]
         self.assertGreater(len(left), len(bodies) - 10)
         self.assertLess(len(left), len(bodies))
