@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::string_view kHashType = "x-consistent-hash";
 
-amqp::AmqpError refused(std::string text) {
-  return amqp::channel_error(amqp::ReplyCode::precondition_failed, std::move(text));
+amqp::AmqpError refused(std::string_view text) {
+  return amqp::channel_error(amqp::ReplyCode::precondition_failed, text);
 }
 
 amqp::AmqpError invalid(std::string_view name, std::string_view object, std::string_view why) {

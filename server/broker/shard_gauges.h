@@ -47,10 +47,10 @@ class ShardGauges {
     std::atomic<std::uint64_t> uncommitted{0};
     std::atomic<std::int64_t> inbound{0};  // published bytes on the way to the shard
   };
+  std::atomic<std::uint64_t> disk_free_{0};
+  std::atomic<bool> disk_alarm_{false};
   unsigned count_;
   std::unique_ptr<Gauge[]> gauges_;
-  alignas(64) std::atomic<bool> disk_alarm_{false};
-  std::atomic<std::uint64_t> disk_free_{0};
 };
 
 }  // namespace warren::broker

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "storage/base/assert.h"
 
@@ -80,22 +81,22 @@ std::uint64_t ConsistentHashExchange::hash_of(const RouteInput& input) const {
 void ConsistentHashExchange::route(const RouteInput& input, RouteOutput& output) const {
   if (candidates_.empty()) return;
   const std::uint64_t key = hash_of(input);
-  const Candidate* best = nullptr;
+  const Candidate* best = &candidates_.front();
   if (weights_.size() == 1) {
     // All alike: the largest number wins, which is what the formula below comes to.
     std::uint64_t largest = 0;
     for (const Candidate& candidate : candidates_) {
       const std::uint64_t drawn = mix_bits(key ^ candidate.hash);
-      if (best != nullptr && drawn <= largest) continue;
+      if (drawn <= largest) continue;
       largest = drawn;
       best = &candidate;
     }
   } else {
-    double least = 0;
+    double least = std::numeric_limits<double>::infinity();
     for (const Candidate& candidate : candidates_) {
       const double drawn = as_fraction(mix_bits(key ^ candidate.hash));
       const double score = -std::log(drawn) / candidate.weight;
-      if (best != nullptr && score >= least) continue;
+      if (score >= least) continue;
       least = score;
       best = &candidate;
     }
