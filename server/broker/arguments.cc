@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "server/amqp/wire_types.h"
+
 namespace warren::broker {
 namespace {
 
@@ -82,7 +84,11 @@ std::string complaint(const Row& row, const amqp::FieldValue& value) {
       if (amqp::as_bool(value)) return {};
       return fmt::format("unacceptable type {}", amqp::type_name(value.type()));
     case Kind::text:
-      if (amqp::as_string(value)) return {};
+      if (const auto text = amqp::as_string(value)) {
+        // They name what only short strings can name.
+        if (text->size() <= amqp::kShortStringBytesMax) return {};
+        return fmt::format("longer than {} bytes", amqp::kShortStringBytesMax);
+      }
       return fmt::format("unacceptable type {}", amqp::type_name(value.type()));
     case Kind::queue_type: {
       const auto text = amqp::as_string(value);

@@ -118,13 +118,22 @@ Outcome Channel::read_consumer_arguments(Bytes encoded, const broker::QueueHandl
   return {};
 }
 
-Outcome Channel::handle(const amqp::BasicConsume& method) {
-  const bool own_reply_tag = reply_consumer_ && method.consumer_tag == reply_consumer_->tag;
-  if (own_reply_tag || find_consumer(method.consumer_tag) != nullptr) {
+Outcome Channel::refuse_consumer(std::string_view tag) {
+  if ((reply_consumer_ && tag == reply_consumer_->tag) || find_consumer(tag) != nullptr) {
+    return amqp::connection_error(amqp::ReplyCode::not_allowed,
+                                  fmt::format("attempt to reuse consumer tag '{}'", tag));
+  }
+  const std::size_t limit = session_.limits().consumers_per_channel_max;
+  if (limit != 0 && consumers_.size() + (reply_consumer_ ? 1 : 0) >= limit) {
     return amqp::connection_error(
         amqp::ReplyCode::not_allowed,
-        fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag.value));
+        fmt::format("reached maximum ({}) of consumers per channel", limit));
   }
+  return {};
+}
+
+Outcome Channel::handle(const amqp::BasicConsume& method) {
+  if (Outcome refused = refuse_consumer(method.consumer_tag)) return refused;
   if (queue_name(method.queue) == broker::kReplyQueue) return consume_replies(method);
   broker::QueueHandle* handle = nullptr;
   if (Outcome error = find_readable_queue(method.queue, handle)) return error;

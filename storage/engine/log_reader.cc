@@ -7,6 +7,7 @@
 
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+#include "storage/engine/chunk_cursor.h"
 #include "storage/record/chunk_reader.h"
 #include "storage/record/keys.h"
 #include "storage/record/log_state_record.h"
@@ -24,7 +25,7 @@ class LogReader {
 
  private:
   struct Source {
-    std::unique_ptr<KvCursor> cursor;
+    std::unique_ptr<ChunkCursor> cursor;
     Durability durability = Durability::durable;
     Seq base() const;
   };
@@ -52,9 +53,10 @@ Seq LogReader::Source::base() const {
 }
 
 void LogReader::open(Family family, Durability durability) {
-  sources_.push_back(Source{store_.scan(family, encode_chunk_key({request_.log, request_.from}),
-                                        encode_chunk_key({request_.log, request_.to})),
-                            durability});
+  sources_.push_back(
+      Source{std::make_unique<ChunkCursor>(store_, family, ChunkKey{request_.log, request_.from},
+                                           ChunkKey{request_.log, request_.to}),
+             durability});
 }
 
 LogReader::Source* LogReader::lowest() {
@@ -97,12 +99,13 @@ Result<ReadOutcome> LogReader::run() {
 Result<ReadOutcome> LogReader::run_fetch() {
   Seq last_chunk = 0;
   std::set<Seq> wanted;
+  for (const DueEntry& entry : request_.wanted) wanted.insert(entry.seq);
   for (const DueEntry& entry : request_.wanted) {
-    wanted.insert(entry.seq);
     if (entry.chunk == last_chunk) continue;
     last_chunk = entry.chunk;
-    Source source{store_.scan(Family::queue_log, encode_chunk_key({request_.log, entry.chunk}),
-                              encode_chunk_key({request_.log, entry.chunk + 1})),
+    Source source{std::make_unique<ChunkCursor>(store_, Family::queue_log,
+                                                ChunkKey{request_.log, entry.chunk},
+                                                ChunkKey{request_.log, entry.chunk + 1}),
                   Durability::durable};
     if (source.cursor->valid()) {
       WARREN_CHECK(load(source));
@@ -157,7 +160,8 @@ Result<ReadOutcome> LogReader::run_due() {
 
 Status LogReader::load(Source& source) {
   const Seq base = source.base();
-  const Bytes value = source.cursor->value();
+  const auto& gap = source.cursor->gap();
+  const Bytes value = gap.has_value() ? Bytes() : source.cursor->value();
   bytes_ += value.size();
   covered_ = std::max(covered_, base + 1);
 
@@ -179,7 +183,8 @@ Status LogReader::load(Source& source) {
     }
   }
 
-  auto opened = ChunkReader::open(value);
+  // Where even the store below finds damage there are no bytes to look at.
+  auto opened = gap.has_value() ? Result<ChunkReader>(gap->error) : ChunkReader::open(value);
   if (opened.ok() && (opened->log() != request_.log || opened->first() != base)) {
     opened = Error{Errc::corruption, "chunk is under a wrong key"};
   }

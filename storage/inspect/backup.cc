@@ -76,6 +76,10 @@ Result<BackupEntry> make_backup(StoreView& view, const std::string& directory,
   fs::create_directories(directory, error);
   if (error) return os_error("create", directory, error);
   if (!fs::is_empty(directory, error)) {
+    if (!fs::is_directory(directory + "/meta", error)) {
+      return Error{Errc::invalid_argument,
+                   fmt::format("'{}' holds other things than backups", directory)};
+    }
     WARREN_TRY(const std::vector<BackupEntry> before, read_backups(directory));
     if (!before.empty() && before.back().marker.store_id != view.marker.store_id) {
       return Error{Errc::invalid_argument, fmt::format("'{}' holds backups of another store, {}",

@@ -71,9 +71,10 @@ Status read_definitions(KvStore& store, Catalog& out) {
     const std::size_t index = out.definitions.size();
     out.definitions.push_back(definition.take());
     if (const auto* const queue = std::get_if<QueueDefinition>(&out.definitions.back())) {
+      bool shared = false;
       for (const LogId log : logs_of(*queue)) {
         const auto [at, fresh] = out.queue_of_log.emplace(log, index);
-        if (!fresh) out.shared_logs.emplace_back(at->second, index);
+        if (!fresh && !std::exchange(shared, true)) out.shared_logs.emplace_back(at->second, index);
       }
     }
   }

@@ -1,93 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/inspect/chunk_walk.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "storage/base/assert.h"
-
 namespace warren::storage {
-namespace {
 
-// A chunk key as one number, to bisect over.
-using KeyNumber = unsigned __int128;
-
-KeyNumber number_of(Bytes key) {
-  KeyNumber out = 0;
-  for (std::size_t i = 0; i < 16; ++i) {
-    out = (out << 8) | (i < key.size() ? static_cast<std::uint8_t>(key[i]) : 0);
-  }
-  return out;
-}
-
-std::string key_of(KeyNumber number) {
-  return encode_chunk_key(
-      {LogId(static_cast<std::uint64_t>(number >> 64)), static_cast<std::uint64_t>(number)});
-}
-
-// Neighbours that are damaged one by one are named one by one, up to so many; a whole block of the
-// store below that cannot be read is passed over in one leap.
-constexpr int kSinglesMax = 16;
-
-}  // namespace
-
-ChunkCursor::ChunkCursor(KvStore& store, Family family, const ChunkKey& from, const ChunkKey& to)
-    : store_(store), family_(family), at_(encode_chunk_key(from)), to_(encode_chunk_key(to)) {
-  cursor_ = store_.scan(family_, at_, to_);
-  settle();
-}
-
-void ChunkCursor::next() {
-  WARREN_ASSERT(valid());
-  if (gap_.has_value()) {
-    at_ = gap_->to;
-    gap_.reset();
-    cursor_ = store_.scan(family_, at_, to_);
-  } else {
-    at_.assign(cursor_->key());
-    at_.push_back('\0');
-    cursor_->next();
-  }
-  settle();
-}
-
-void ChunkCursor::settle() {
-  if (cursor_->valid()) return;
-  if (const Status status = cursor_->status(); !status.ok()) find_gap(status.error());
-}
-
-bool ChunkCursor::unreadable(const std::string& from, const std::string& to) const {
-  const auto cursor = store_.scan(family_, from, to);
-  return !cursor->valid() && !cursor->status().ok();
-}
-
-void ChunkCursor::find_gap(const Error& error) {
-  const KeyNumber end = number_of(to_);
-  // The key just seen, if it was one, is below.
-  KeyNumber begin = number_of(at_);
-  if (at_.size() > 16) ++begin;
-  if (begin >= end) return;
-  // The first bad key: the least `bad` for which [begin, bad + 1) cannot be read.
-  KeyNumber good = begin;
-  KeyNumber bad = end;
-  if (!unreadable(key_of(begin), to_)) {
-    // It can be read now: the trouble was elsewhere, and is met again if it is still there.
-    cursor_ = store_.scan(family_, key_of(begin), to_);
-    return;
-  }
-  while (bad - good > 1) {
-    const KeyNumber middle = good + (bad - good) / 2;
-    (unreadable(key_of(begin), key_of(middle)) ? bad : good) = middle;
-  }
-  const KeyNumber first = bad - 1;
-  // The first key behind it from where reading works again.
-  KeyNumber behind = bad;
-  KeyNumber step = 1;
-  for (int singles = 0; behind < end && unreadable(key_of(behind), key_of(behind + 1));) {
-    if (++singles > kSinglesMax) step *= 2;
-    behind = end - behind > step ? behind + step : end;
-  }
-  gap_ = Gap{key_of(first), key_of(behind), error};
+Status ChunkWalk::status() const {
+  return chunks_.status().ok() ? acks_.status() : chunks_.status();
 }
 
 void ChunkWalk::next() {
@@ -99,7 +18,8 @@ void ChunkWalk::next() {
 void ChunkWalk::load() {
   chunk_ = WalkedChunk();
   // A settled set that cannot be read is a set that is not there: its messages come again.
-  valid_ = chunks_.valid() || acks_.valid();
+  const bool readable = chunks_.status().ok() && acks_.status().ok();
+  valid_ = readable && (chunks_.valid() || acks_.valid());
   if (!valid_) return;
   took_chunk_ = chunks_.valid() && (!acks_.valid() || chunks_.key() <= acks_.key());
   took_acks_ = acks_.valid() && (!chunks_.valid() || acks_.key() <= chunks_.key());

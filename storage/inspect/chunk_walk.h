@@ -11,46 +11,13 @@
 
 #include "storage/base/bytes.h"
 #include "storage/base/result.h"
+#include "storage/engine/chunk_cursor.h"
 #include "storage/kv/kv_store.h"
 #include "storage/record/ack_set.h"
 #include "storage/record/chunk_reader.h"
 #include "storage/record/keys.h"
 
 namespace warren::storage {
-
-// Records of one family with chunk keys, in [from, to). Where the store below cannot read, it finds
-// out by bisection which keys that concerns and passes over them.
-class ChunkCursor {
- public:
-  ChunkCursor(KvStore& store, Family family, const ChunkKey& from, const ChunkKey& to);
-
-  // Something is here: a record, or a gap that could not be read.
-  bool valid() const { return gap_.has_value() || cursor_->valid(); }
-  // REQUIRES: valid(). Of a gap: its first key.
-  Bytes key() const { return gap_.has_value() ? Bytes(gap_->from) : cursor_->key(); }
-  // REQUIRES: valid() and no gap.
-  Bytes value() const { return cursor_->value(); }
-  void next();
-
-  struct Gap {
-    std::string from;  // keys of [from, to) cannot be read
-    std::string to;
-    Error error;
-  };
-  const std::optional<Gap>& gap() const { return gap_; }
-
- private:
-  void settle();
-  void find_gap(const Error& error);
-  bool unreadable(const std::string& from, const std::string& to) const;
-
-  KvStore& store_;
-  Family family_;
-  std::string at_;  // everything below was seen
-  std::string to_;
-  std::unique_ptr<KvCursor> cursor_;
-  std::optional<Gap> gap_;
-};
 
 struct WalkedChunk {
   enum class Kind : std::uint8_t {
@@ -88,6 +55,8 @@ class ChunkWalk {
   // Views until next(). REQUIRES: valid().
   const WalkedChunk& chunk() const { return chunk_; }
   void next();
+  // Why valid() is false: ok at the end. Not ok: the rest is unknown, which is not damaged.
+  Status status() const;
 
  private:
   void load();

@@ -10,6 +10,7 @@
 
 #include "storage/base/log.h"
 #include "storage/inspect/chunk_walk.h"
+#include "storage/inspect/notes.h"
 #include "storage/record/keys.h"
 
 namespace warren::storage {
@@ -27,7 +28,8 @@ class Checker {
     out_.logs = catalog_.states.size();
     check_meta();
     check_damaged_records();
-    check_chunks();
+    WARREN_CHECK(check_notes());
+    WARREN_CHECK(check_chunks());
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) check_state(log, Found{});
     }
@@ -56,13 +58,18 @@ class Checker {
   std::string log_place(LogId log) const {
     return fmt::format("log {}, {}", log.value, catalog_.log_name(log));
   }
+  static std::string record_place(const DamagedRecord& record) {
+    return fmt::format("family {} key \"{}\"", kFamilyNames[family_index(record.family)],
+                       printable(record.key));
+  }
   std::string chunk_place(const ChunkKey& key) const {
     return fmt::format("log {} chunk {}, {}", key.log.value, key.base, catalog_.log_name(key.log));
   }
 
   void check_meta();
   void check_damaged_records();
-  void check_chunks();
+  Status check_notes();
+  Status check_chunks();
   void check_chunk(const WalkedChunk& chunk);
   void check_sound(const WalkedChunk& chunk);
   void end_log();
@@ -100,10 +107,7 @@ void Checker::check_meta() {
 
 void Checker::check_damaged_records() {
   for (const DamagedRecord& record : catalog_.damaged) {
-    found(Harm::store, "S7",
-          fmt::format("family {} key \"{}\"", kFamilyNames[family_index(record.family)],
-                      printable(record.key)),
-          "{}", record.error.text);
+    found(Harm::store, "S7", record_place(record), "{}", record.error.text);
   }
   for (const auto& [one, other] : catalog_.shared_logs) {
     found(Harm::store, "S1", definition_name(catalog_.definitions[other]), "shares its log with {}",
@@ -111,7 +115,25 @@ void Checker::check_damaged_records() {
   }
 }
 
-void Checker::check_chunks() {
+// What an index holds and no state speaks of is never looked at.
+Status Checker::check_notes() {
+  WARREN_TRY(const auto notes, read_notes(store_, [this](const DamagedRecord& record) -> Status {
+               found(Harm::counters, "S7", record_place(record), "{}", record.error.text);
+               return {};
+             }));
+  for (const auto& [log, has] : notes) {
+    const LogStateRecord state = catalog_.state(log);
+    if (has.due && !state.has_due) {
+      found(Harm::counters, "S16", log_place(log), "due times that the log does not know of");
+    }
+    if (has.returns && !state.has_returns) {
+      found(Harm::counters, "S16", log_place(log), "returns that the log does not know of");
+    }
+  }
+  return {};
+}
+
+Status Checker::check_chunks() {
   ChunkWalk walk(store_, ChunkKey{}, ChunkKey{LogId(kMax), kMax});
   for (; walk.valid(); walk.next()) {
     const WalkedChunk& chunk = walk.chunk();
@@ -132,6 +154,7 @@ void Checker::check_chunks() {
     if (observer_.on_progress) observer_.on_progress(progress_);
   }
   end_log();
+  return walk.status();
 }
 
 void Checker::check_chunk(const WalkedChunk& chunk) {

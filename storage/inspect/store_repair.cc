@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "storage/base/log.h"
 #include "storage/inspect/catalog.h"
 #include "storage/inspect/chunk_walk.h"
+#include "storage/inspect/notes.h"
 #include "storage/inspect/store_view.h"
 #include "storage/kv/rocks_doctor.h"
 #include "storage/kv/rocks_store.h"
@@ -33,6 +35,9 @@ class Plan {
   Status make() {
     WARREN_TRY(catalog_, read_catalog(*view_.database));
     WARREN_CHECK(plan_records());
+    WARREN_TRY(notes_, read_notes(*view_.database, [this](const DamagedRecord& record) {
+                 return plan_record(record);
+               }));
     WARREN_CHECK(plan_chunks());
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) plan_state(log, Found{});
@@ -48,6 +53,7 @@ class Plan {
   struct Found {
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t weight = 0;
     Seq first = 0;
     Seq last = 0;
   };
@@ -67,6 +73,7 @@ class Plan {
   }
 
   Status plan_records();
+  Status plan_record(const DamagedRecord& record);
   Status plan_chunks();
   Status plan_chunk(const WalkedChunk& chunk);
   Status plan_acks(const WalkedChunk& chunk);
@@ -85,23 +92,29 @@ class Plan {
   Found found_;
   bool in_log_ = false;
   std::set<LogId> seen_;
+  std::map<LogId, LogNotes> notes_;
 };
 
 // Definitions and states that do not parse: a start refuses them.
 Status Plan::plan_records() {
   for (const DamagedRecord& record : catalog_.damaged) {
     if (record.family == Family::meta) continue;  // written anew below
-    const std::string where = fmt::format(
-        "family {} key \"{}\"", kFamilyNames[family_index(record.family)], printable(record.key));
-    WARREN_CHECK(take_out(record.family, record.key, record.value, record.error.text));
-    act(where, "moved to the quarantine: " + record.error.text);
-    batch_.erase(record.family, record.key);
+    WARREN_CHECK(plan_record(record));
   }
   for (const auto& [one, other] : catalog_.shared_logs) {
     report_.by_hand.push_back(fmt::format("{} shares its log with {}: one of them has to go",
                                           definition_name(catalog_.definitions[other]),
                                           definition_name(catalog_.definitions[one])));
   }
+  return {};
+}
+
+Status Plan::plan_record(const DamagedRecord& record) {
+  const std::string where = fmt::format(
+      "family {} key \"{}\"", kFamilyNames[family_index(record.family)], printable(record.key));
+  WARREN_CHECK(take_out(record.family, record.key, record.value, record.error.text));
+  act(where, "moved to the quarantine: " + record.error.text);
+  batch_.erase(record.family, record.key);
   return {};
 }
 
@@ -119,7 +132,7 @@ Status Plan::plan_chunks() {
     WARREN_CHECK(plan_chunk(chunk));
   }
   end_log();
-  return {};
+  return walk.status();
 }
 
 Status Plan::plan_chunk(const WalkedChunk& chunk) {
@@ -197,7 +210,9 @@ void Plan::count(const WalkedChunk& chunk) {
     if (chunk.settled(i)) continue;
     if (found_.first == 0) found_.first = chunk.key.base;
     ++found_.count;
-    found_.bytes += chunk.reader->entry(i).block.size();
+    const Bytes block = chunk.reader->entry(i).block;
+    found_.bytes += block.size();
+    if (options_.weigh) found_.weight += options_.weigh(block);
   }
   found_.last = std::max(found_.last, chunk.reader->last());
 }
@@ -217,6 +232,14 @@ void Plan::plan_state(LogId log, const Found& found) {
   LogStateRecord wanted = state;
   wanted.live_count = found.count;
   wanted.live_bytes = found.bytes;
+  const bool miscounted = found.count != state.live_count || found.bytes != state.live_bytes;
+  if (options_.weigh && miscounted) wanted.live_weight = found.weight;
+  if (found.count == 0) wanted.live_weight = 0;
+  const auto notes = notes_.find(log);
+  if (notes != notes_.end()) {
+    wanted.has_due = state.has_due || notes->second.due;
+    wanted.has_returns = state.has_returns || notes->second.returns;
+  }
   wanted.next = std::max(state.next, found.last + 1);
   if (found.count > 0) wanted.head = std::min(state.head, found.first);
   if (found.count == 0) wanted.head = wanted.next;
@@ -260,6 +283,30 @@ void Plan::plan_meta() {
   batch_.put(Family::meta, std::string(kStoreMetaKey), encode_store_meta(meta));
 }
 
+// Every record of the log that can still be read goes into tables; what is missing between them
+// shows as counters that do not fit, and is repaired as such.
+Status salvage_logs(const std::string& database, const RepairOptions& options,
+                    RepairReport& report) {
+  WARREN_TRY(const std::vector<DamagedLog> damaged, find_damaged_logs(database));
+  if (damaged.empty()) return {};
+  if (!options.salvage_log) return check_write_ahead_logs(database);
+  for (const DamagedLog& log : damaged) {
+    ++report.actions;
+    if (options.on_action) {
+      options.on_action("write-ahead log",
+                        fmt::format("'{}' is damaged at byte {} of {}: what can be read is saved",
+                                    log.path, log.damage_at, log.bytes));
+    }
+    if (!options.dry_run) WARREN_CHECK(options.salvage_log(log.path));
+  }
+  if (options.dry_run) return {};
+  if (options.before_change) WARREN_CHECK(options.before_change());
+  RocksSettings settings;
+  settings.skip_damaged_log_records = true;
+  WARREN_TRY(const std::unique_ptr<KvStore> store, open_rocks_store(database, settings));
+  return store->close();
+}
+
 Status apply(const std::string& database, const KvBatch& batch) {
   WARREN_TRY(const std::unique_ptr<KvStore> store, open_rocks_store(database, RocksSettings{}));
   WARREN_CHECK(store->commit(batch, WriteMode::synced));
@@ -276,15 +323,18 @@ Result<RepairReport> repair_store(const std::string& data_dir, const RepairOptio
     WARREN_TRY(StoreDirectory directory, StoreDirectory::open(data_dir));
     held.emplace(std::move(directory));
   }
-  WARREN_CHECK(check_write_ahead_logs(database));
+  RepairReport logs;
+  WARREN_CHECK(salvage_logs(database, options, logs));
   WARREN_TRY(StoreView view, open_store_view(data_dir));
   Plan plan(view, options);
   WARREN_CHECK(plan.make());
   WARREN_CHECK(view.database->close());
-  if (options.dry_run || plan.batch().empty()) return plan.report();
+  RepairReport report = plan.report();
+  report.actions += logs.actions;
+  if (options.dry_run || plan.batch().empty()) return report;
   if (options.before_change) WARREN_CHECK(options.before_change());
   WARREN_CHECK(apply(database, plan.batch()));
-  return plan.report();
+  return report;
 }
 
 }  // namespace warren::storage

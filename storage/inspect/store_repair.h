@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/base/bytes.h"
 #include "storage/base/result.h"
 #include "storage/kv/column_family.h"
 
@@ -25,8 +26,13 @@ struct QuarantinedRecord {
 
 struct RepairOptions {
   bool dry_run = false;
+  // What a message weighs in LogState::live_weight; without it lost weights stay as they are.
+  std::function<std::uint64_t(Bytes block)> weigh;
   // Every record that will be taken out. An error ends the repair before anything is changed.
   std::function<Status(const QuarantinedRecord&)> quarantine;
+  // Takes part in a damaged write-ahead log: its sound records are saved, the file is handed out
+  // first. Without it a damaged log is an error.
+  std::function<Status(const std::string& path)> salvage_log;
   // Once, before the first change, if there is one: what was quarantined must be durable now.
   std::function<Status()> before_change;
   // What is done, or would be: where, and what.

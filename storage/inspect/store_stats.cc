@@ -32,8 +32,8 @@ void add(LogUsage& usage, const WalkedChunk& chunk) {
 
 }  // namespace
 
-std::map<LogId, LogUsage> measure_logs(KvStore& store,
-                                       const std::function<void(std::uint64_t)>& progress) {
+Result<std::map<LogId, LogUsage>> measure_logs(KvStore& store,
+                                               const std::function<void(std::uint64_t)>& progress) {
   std::map<LogId, LogUsage> usage;
   std::uint64_t read = 0;
   ChunkWalk walk(store, ChunkKey{}, ChunkKey{LogId(kMax), kMax});
@@ -44,6 +44,7 @@ std::map<LogId, LogUsage> measure_logs(KvStore& store,
     read += chunk.value.size();
     if (progress) progress(read);
   }
+  WARREN_CHECK(walk.status());
   return usage;
 }
 

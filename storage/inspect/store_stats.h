@@ -8,6 +8,7 @@
 #include <map>
 
 #include "storage/base/ids.h"
+#include "storage/base/result.h"
 #include "storage/kv/kv_store.h"
 
 namespace warren::storage {
@@ -22,7 +23,7 @@ struct LogUsage {
 };
 
 // `progress` gets the stored bytes read so far.
-std::map<LogId, LogUsage> measure_logs(KvStore& store,
-                                       const std::function<void(std::uint64_t)>& progress);
+Result<std::map<LogId, LogUsage>> measure_logs(KvStore& store,
+                                               const std::function<void(std::uint64_t)>& progress);
 
 }  // namespace warren::storage

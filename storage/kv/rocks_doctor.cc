@@ -74,10 +74,11 @@ Status repair_manifest_tail(const std::string& database) {
   return cut_file(path, sound);
 }
 
-Status check_write_ahead_logs(const std::string& database) {
+Result<std::vector<DamagedLog>> find_damaged_logs(const std::string& database) {
+  std::vector<DamagedLog> out;
   std::error_code error;
   fs::directory_iterator at(database, error);
-  if (error) return {};  // a new database
+  if (error) return out;  // a new database
   for (; at != fs::directory_iterator(); at.increment(error)) {
     if (error) return os_error("list", database, error.value());
     if (at->path().extension() != ".log") continue;
@@ -85,13 +86,19 @@ Status check_write_ahead_logs(const std::string& database) {
     WARREN_TRY(const std::string log, read_file(path));
     const LogScan scan = scan_log(log);
     if (scan.end != LogScan::End::corrupt) continue;
-    return Error{
-        Errc::corruption,
-        fmt::format("'{}' is damaged at byte {} of {}, in data that was on disk; {} records "
-                    "lie behind. Starting would drop them",
-                    path, scan.damage_at, log.size(), scan.records_behind)};
+    out.push_back(DamagedLog{path, log.size(), scan.damage_at, scan.records_behind});
   }
-  return {};
+  return out;
+}
+
+Status check_write_ahead_logs(const std::string& database) {
+  WARREN_TRY(const std::vector<DamagedLog> damaged, find_damaged_logs(database));
+  if (damaged.empty()) return {};
+  const DamagedLog& log = damaged.front();
+  return Error{Errc::corruption,
+               fmt::format("'{}' is damaged at byte {} of {}, in data that was on disk; {} records "
+                           "lie behind. Starting would drop them",
+                           log.path, log.damage_at, log.bytes, log.records_behind)};
 }
 
 }  // namespace warren::storage

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "storage/base/bytes.h"
 #include "storage/base/result.h"
@@ -19,6 +20,15 @@ std::uint64_t sound_manifest_bytes(Bytes manifest);
 // Cuts a torn tail off the current manifest: an edit that was never synced was never acted upon.
 // Anything else that is wrong with it is left for RocksDB to report.
 Status repair_manifest_tail(const std::string& database);
+
+// A write-ahead log that is damaged in what had been written whole.
+struct DamagedLog {
+  std::string path;
+  std::uint64_t bytes = 0;
+  std::uint64_t damage_at = 0;
+  std::uint64_t records_behind = 0;
+};
+Result<std::vector<DamagedLog>> find_damaged_logs(const std::string& database);
 
 // Errc::corruption, naming file, offset and the number of records behind, when a write-ahead log is
 // damaged in what was written whole. A torn tail is fine: RocksDB drops it, nobody was told of it.

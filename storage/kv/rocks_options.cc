@@ -22,7 +22,9 @@ rocksdb::DBOptions rocks_db_options(const RocksSettings& settings,
 
   // A torn tail of the WAL was never synced, hence never confirmed: it may go. What lies behind a
   // damage in the middle is never half used.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.wal_recovery_mode = settings.skip_damaged_log_records
+                                  ? rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
+                                  : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // Notices a deleted or shortened closed WAL. Must not be combined with SyncWAL (7.8.3 then
   // misses WALs that are there): every sync is a write with sync=true.
   options.track_and_verify_wals_in_manifest = true;

@@ -147,7 +147,7 @@ Status RocksStore::close() {
 Result<std::unique_ptr<KvStore>> open_unguarded(rocksdb::Env& env, const std::string& path,
                                                 const RocksSettings& settings) {
   WARREN_CHECK(repair_manifest_tail(path));
-  WARREN_CHECK(check_write_ahead_logs(path));
+  if (!settings.skip_damaged_log_records) WARREN_CHECK(check_write_ahead_logs(path));
   const auto cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
   const auto events = std::make_shared<RocksEvents>();
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

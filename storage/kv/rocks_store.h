@@ -17,6 +17,8 @@ struct RocksSettings {
   // that there is as much as this to look at.
   std::uint64_t reclaim_erases = 2000;
   std::uint64_t reclaim_bytes_min = std::uint64_t{64} << 20;
+  // For repairs only: opens in spite of a damaged write-ahead log and leaves out what is damaged.
+  bool skip_damaged_log_records = false;
 };
 
 // Creates the database when `path` holds none.

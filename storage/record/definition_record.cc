@@ -147,12 +147,17 @@ std::string encode_definition(const Definition& definition) {
   return seal(kVersion, payload);
 }
 
-Result<Definition> decode_definition(Bytes key, Bytes value) {
+Result<Definition> parse_definition(Bytes value) {
   WARREN_TRY(const Bytes payload, unseal(value, kVersion, "definition"));
   Definition out;
   if (payload.empty() || !parse_kind(payload.front(), payload.substr(1), out)) {
     return Error{Errc::corruption, "definition record does not parse"};
   }
+  return out;
+}
+
+Result<Definition> decode_definition(Bytes key, Bytes value) {
+  WARREN_TRY(Definition out, parse_definition(value));
   if (encode_definition_key(out) != key) {
     return Error{Errc::corruption, "definition record is under a wrong key"};
   }

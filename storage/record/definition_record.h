@@ -13,5 +13,7 @@ namespace warren::storage {
 
 std::string encode_definition(const Definition& definition);
 Result<Definition> decode_definition(Bytes key, Bytes value);
+// Without a look at the key.
+Result<Definition> parse_definition(Bytes value);
 
 }  // namespace warren::storage

@@ -51,10 +51,23 @@ class Documents(unittest.TestCase):
         self.assertEqual(sorted(documented), sorted(name for name, _ in options))
 
     def test_links_between_documents_lead_somewhere(self):
-        for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/compatibility.md"):
+        for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/compatibility.md",
+                     "docs/durability.md", "docs/dump.md"):
             folder = (ROOT / name).parent
             for target in re.findall(r"\]\(([^)#:]+)\)", text_of(name)):
                 self.assertTrue((folder / target).exists(), f"{name}: {target}")
+
+    def test_the_tests_behind_each_guarantee_are_there(self):
+        sources = [path.read_text(encoding="utf-8", errors="replace")
+                   for path in (ROOT / "tests").rglob("*") if path.suffix in (".cc", ".h", ".py")]
+        named = re.findall(r"`([A-Z][A-Za-z]+)\.(\w+)`", text_of("docs/durability.md"))
+        self.assertGreater(len(named), 15)
+        for suite, test in named:
+            unit = re.compile(rf"TEST\w*\(\s*{suite},\s*{test}\)")
+            self.assertTrue(any(unit.search(source) or
+                                (f"class {suite}(" in source and f"def {test}(" in source) or
+                                (suite == "Kills" and f"def {test}(" in source)
+                                for source in sources), f"{suite}.{test}")
 
 
 if __name__ == "__main__":

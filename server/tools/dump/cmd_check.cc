@@ -107,11 +107,12 @@ int run_stats(const Common& common) {
   const auto usage = storage::measure_logs(
       *view->database, [&progress](std::uint64_t bytes) { progress.update(bytes); });
   progress.finish();
+  if (!usage.ok()) return fail(kExitProblems, usage.error());
   Listing listing(common.style(), {"vhost", "queue", "log", "messages", "live_bytes", "chunks",
                                    "stored_bytes", "settled_bytes", "damaged_chunks"});
   std::uint64_t orphan_bytes = 0;
   std::uint64_t settled_bytes = 0;
-  for (const auto& [log, one] : usage) {
+  for (const auto& [log, one] : *usage) {
     listing.add(usage_row(*catalog, log, one));
     if (catalog->queue(log) == nullptr) orphan_bytes += one.stored_bytes;
     settled_bytes += one.settled_bytes;

@@ -112,6 +112,7 @@ class Exporter {
       message.vhost = queue.vhost;
       message.queue = queue.name;
       message.lane = found.lane;
+      message.returns = found.returns;
       message.seq = found.seq;
       message.block = found.block;
       ++messages_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // import: what `export` wrote, into a stopped store. The file is read twice: nothing is written
 // before all of it was found good.
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <map>
@@ -17,6 +18,10 @@
 #include "storage/record/definition_record.h"
 #include "storage/record/keys.h"
 
+#include "server/amqp/field_table_codec.h"
+#include "server/broker/dead_letter.h"
+#include "server/broker/message.h"
+#include "server/broker/queue_settings.h"
 #include "server/tools/dump/commands.h"
 #include "server/tools/dump/export_lines.h"
 #include "server/tools/dump/progress.h"
@@ -28,6 +33,7 @@ namespace {
 struct ImportOptions {
   std::string input;
   bool dry_run = false;
+  bool keep = false;
 };
 
 using QueueName = std::pair<std::string, std::string>;  // vhost, name
@@ -66,6 +72,7 @@ Status for_each_line(const std::string& path, Take take) {
 std::string comparable(storage::Definition definition) {
   if (auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
     queue->log = LogId(1);
+    queue->log_count = 1;
   }
   return storage::encode_definition(definition);
 }
@@ -73,7 +80,7 @@ std::string comparable(storage::Definition definition) {
 // The first pass: does all of the file fit this store?
 class Rehearsal {
  public:
-  explicit Rehearsal(const std::vector<storage::Definition>& present) {
+  Rehearsal(const std::vector<storage::Definition>& present, bool keep) : keep_(keep) {
     for (const storage::Definition& definition : present) note(definition);
   }
 
@@ -108,7 +115,7 @@ class Rehearsal {
       note(definition);
       return {};
     }
-    if (found->second != comparable(definition)) {
+    if (found->second != comparable(definition) && !keep_) {
       return wrong(fmt::format("{} exists and is different", storage::definition_name(definition)));
     }
     ++counts_.known;
@@ -136,6 +143,7 @@ class Rehearsal {
     return {};
   }
 
+  const bool keep_;
   std::map<std::string, std::string> known_;  // key -> comparable
   std::set<QueueName> queues_;
   Counts counts_;
@@ -144,12 +152,18 @@ class Rehearsal {
 };
 
 class Importer {
+  struct Target {
+    LogId log;
+    std::uint32_t log_count = 1;
+    bool delayed = false;  // it gives its messages back by their due times only
+  };
+
  public:
   explicit Importer(StoreWriter& writer) : writer_(writer) {
     for (const storage::Definition& definition : writer.definitions()) {
       known_.insert(storage::encode_definition_key(definition));
       if (const auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
-        logs_[QueueName(queue->vhost, queue->name)] = queue->log;
+        know(*queue);
       }
     }
   }
@@ -158,11 +172,8 @@ class Importer {
     if (auto* const definition = std::get_if<storage::Definition>(&line)) {
       define(std::move(*definition));
     } else if (auto* const message = std::get_if<ExportedMessage>(&line)) {
-      const LogId log = logs_.at(QueueName(message->vhost, message->queue));
       bytes_ += message->block->size();
-      if (!writer_.append(log, std::move(message->block))) {
-        return Error{Errc::io_error, "the store failed"};
-      }
+      if (!append(std::move(*message))) return Error{Errc::io_error, "the store failed"};
     }
     return {};
   }
@@ -171,17 +182,43 @@ class Importer {
  private:
   void define(storage::Definition definition) {
     if (!known_.insert(storage::encode_definition_key(definition)).second) return;
-    std::optional<QueueName> name;
-    if (const auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
-      name = QueueName(queue->vhost, queue->name);
+    if (auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
+      queue->log_count = broker::log_count(queue->arguments);
+      storage::QueueDefinition known = *queue;
+      known.log = writer_.define(std::move(definition));
+      know(known);
+    } else {
+      writer_.define(std::move(definition));
     }
-    writer_.define(std::move(definition));
-    if (name.has_value()) logs_[*name] = writer_.last_log();
+  }
+
+  // As the queue itself would have kept it.
+  bool append(ExportedMessage message) {
+    const Target& queue = queues_.at(QueueName(message.vhost, message.queue));
+    const broker::MessageView view(*message.block);
+    const std::uint32_t lane = std::min<std::uint32_t>(view.priority(), queue.log_count - 1);
+    StoreWriter::Message out;
+    out.log = LogId(queue.log.value + lane);
+    out.notes.weight = view.body().size();
+    out.notes.returns = message.returns;
+    if (queue.delayed) {
+      out.notes.due_ms = broker::delayed_until(view);
+    } else if (const auto life = broker::expiration_of(view)) {
+      out.notes.due_ms = view.published_ms() + *life;
+    }
+    out.block = std::move(message.block);
+    return writer_.append(std::move(out));
+  }
+
+  void know(const storage::QueueDefinition& queue) {
+    const auto arguments = amqp::decode_table(queue.arguments);
+    const bool delayed = arguments.ok() && arguments->contains(broker::kDelayedExchangeArgument);
+    queues_[QueueName(queue.vhost, queue.name)] = Target{queue.log, queue.log_count, delayed};
   }
 
   StoreWriter& writer_;
   std::set<std::string> known_;
-  std::map<QueueName, LogId> logs_;
+  std::map<QueueName, Target> queues_;
   std::uint64_t bytes_ = 0;
 };
 
@@ -192,7 +229,7 @@ Result<Counts> rehearse(const Common& common, const ImportOptions& options) {
     WARREN_TRY(storage::Catalog catalog, storage::read_catalog(*view.database));
     present = std::move(catalog.definitions);
   }
-  Rehearsal rehearsal(present);
+  Rehearsal rehearsal(present, options.keep);
   WARREN_CHECK(
       for_each_line(options.input, [&](const ExportLine& line) { return rehearsal.take(line); }));
   WARREN_CHECK(rehearsal.finish());
@@ -249,6 +286,8 @@ void add_import(CLI::App& app, const Common& common, Chosen& chosen) {
       "Puts what `export` wrote into a stopped store: definitions that are missing, and\n"
       "the messages behind those of their queues. The file is checked first; fsynced.");
   command->add_option("FILE", options->input, "What `export` wrote")->required();
+  command->add_flag("--keep", options->keep,
+                    "What exists and is different stays as it is, instead of stopping the import");
   command->add_flag("--dry-run", options->dry_run, "Check the file against the store, no more");
   command->callback([&common, &chosen, options] {
     chosen = [&common, options] { return run(common, *options); };

@@ -53,6 +53,7 @@ void print(const FoundMessage& found, const std::string& format) {
   if (format == "json") {
     boost::json::object object = message_json(found.seq, broker::MessageView(*found.block));
     object["maybe_delivered"] = found.maybe_delivered;
+    if (found.returns > 0) object["returns"] = found.returns;
     print_json(object);
   } else if (format == "raw") {
     const Bytes body = broker::MessageView(*found.block).body();

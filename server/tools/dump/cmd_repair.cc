@@ -2,6 +2,7 @@
 // repair: makes a stopped store sound again, keeping what it takes out.
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <system_error>
 
@@ -13,6 +14,7 @@
 #include "storage/base/clock.h"
 #include "storage/inspect/store_repair.h"
 
+#include "server/broker/message.h"
 #include "server/tools/dump/commands.h"
 
 namespace warren::dump {
@@ -20,6 +22,7 @@ namespace {
 
 struct RepairOptions {
   bool dry_run = false;
+  bool salvage_log = false;
   std::string quarantine;
 };
 
@@ -67,6 +70,19 @@ class Quarantine {
   std::FILE* file_ = nullptr;
 };
 
+// A damaged log, beside the quarantine file.
+Status keep_copy(const std::string& log, const std::string& quarantine) {
+  const std::string target =
+      fmt::format("{}.{}", quarantine, std::filesystem::path(log).filename().string());
+  std::error_code error;
+  std::filesystem::copy_file(log, target, error);
+  std::FILE* const copy = error ? nullptr : std::fopen(target.c_str(), "rb+");
+  const bool synced = copy != nullptr && ::fsync(::fileno(copy)) == 0;
+  if (copy != nullptr) std::fclose(copy);
+  if (synced) return {};
+  return Error{Errc::io_error, fmt::format("cannot copy '{}' to '{}'", log, target)};
+}
+
 void report(const Common& common, const RepairOptions& options, const storage::RepairReport& done,
             const std::string& quarantine) {
   for (const std::string& what : done.by_hand) say("not repaired: " + what);
@@ -96,11 +112,18 @@ int run(const Common& common, const RepairOptions& options) {
   Quarantine quarantine(path);
   storage::RepairOptions how;
   how.dry_run = options.dry_run;
+  how.weigh = [](Bytes block) -> std::uint64_t {
+    const BlockRef copy = Block::copy_of(block);
+    return broker::valid_message(*copy) ? broker::MessageView(*copy).body().size() : 0;
+  };
   if (!options.dry_run) {
     how.quarantine = [&](const storage::QuarantinedRecord& record) {
       return quarantine.add(record);
     };
     how.before_change = [&] { return quarantine.sync(); };
+  }
+  if (options.salvage_log) {
+    how.salvage_log = [&](const std::string& log) { return keep_copy(log, path); };
   }
   how.on_action = [&](const std::string& where, const std::string& what) {
     if (common.json) {
@@ -129,6 +152,9 @@ void add_repair(CLI::App& app, const Common& common, Chosen& chosen) {
       "are counted again. Says what it does; a second run finds nothing. Make a backup first.");
   command->add_flag("--dry-run", options->dry_run,
                     "Only say what would be done; exit 1 if anything");
+  command->add_flag("--salvage-log", options->salvage_log,
+                    "A damaged write-ahead log too: it is copied beside the quarantine file, and\n"
+                    "what can be read of it is kept. Some of what was confirmed may be lost.");
   command
       ->add_option("--quarantine", options->quarantine,
                    "A new file for what is taken out; default: warren-quarantine-TIME.jsonl here")

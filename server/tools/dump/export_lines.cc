@@ -232,6 +232,7 @@ ExportedMessage read_message(LineReader& reader) {
   message.vhost = reader.bytes("vhost");
   message.queue = reader.bytes("queue");
   message.lane = reader.number<std::uint32_t>("lane", 0);
+  message.returns = reader.number<std::uint32_t>("returns", 0);
   message.seq = reader.number<std::uint64_t>("seq", 0);
   const std::string exchange = reader.bytes("exchange", kShortMax);
   const std::string routing_key = reader.bytes("routing_key", kShortMax);
@@ -294,6 +295,7 @@ object export_message(const ExportedMessage& message) {
   put_bytes(out, "vhost", message.vhost);
   put_bytes(out, "queue", message.queue);
   if (message.lane != 0) out["lane"] = message.lane;
+  if (message.returns != 0) out["returns"] = message.returns;
   out["seq"] = message.seq;
   out["published_ms"] = view.published_ms();
   out["flags"] = static_cast<std::uint8_t>(message.block->data()[0]);

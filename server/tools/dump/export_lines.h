@@ -28,7 +28,8 @@ struct ExportedMessage {
   std::string vhost;
   std::string queue;
   std::uint32_t lane = 0;  // which of the queue's logs
-  Seq seq = 0;             // for information: an import gives new ones
+  std::uint32_t returns = 0;
+  Seq seq = 0;  // for information: an import gives new ones
   BlockRef block;
 };
 

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "storage/inspect/chunk_walk.h"
+#include "storage/record/keys.h"
+#include "storage/record/log_state_record.h"
 
 #include "server/amqp/field_table_codec.h"
 #include "server/amqp/properties.h"
@@ -39,10 +41,13 @@ class QueueWalk {
     lane_ = lane;
     Seq from = state.head;
     if (filter_.from > from) from = storage::chunk_base_for(store_, log, filter_.from);
+    returns_ = store_.scan(storage::Family::queue_returns, storage::encode_message_key({log, from}),
+                           storage::encode_message_key({LogId(log.value + 1), 0}));
     ChunkWalk chunks(store_, ChunkKey{log, from}, ChunkKey{LogId(log.value + 1), 0});
     for (; chunks.valid(); chunks.next()) {
       if (!take(chunks.chunk(), state)) return false;
     }
+    if (!chunks.status().ok()) handlers_.on_damage(chunks.status().error().text);
     return true;
   }
 
@@ -67,15 +72,29 @@ class QueueWalk {
         continue;
       }
       if (!filter_.wants(broker::MessageView(*block))) continue;
-      const FoundMessage found{entry.seq, lane_, entry.seq <= state.delivered_mark, block};
+      const FoundMessage found{entry.seq, lane_, returns_of(entry.seq),
+                               entry.seq <= state.delivered_mark, block};
       if (!handlers_.on_message(found)) return false;
     }
     return true;
   }
 
+  // Asked with ascending seqs.
+  std::uint32_t returns_of(Seq seq) {
+    for (; returns_->valid(); returns_->next()) {
+      const auto key = storage::decode_message_key(returns_->key());
+      if (!key.has_value() || key->seq < seq) continue;
+      if (key->seq > seq) return 0;
+      const auto returns = storage::decode_returns(returns_->value());
+      return returns.ok() ? *returns : 0;
+    }
+    return 0;
+  }
+
   storage::KvStore& store_;
   const MessageFilter& filter_;
   const WalkHandlers& handlers_;
+  std::unique_ptr<storage::KvCursor> returns_;
   std::uint32_t lane_ = 0;
 };
 
@@ -99,20 +118,16 @@ void walk_queue(storage::KvStore& store, const storage::Catalog& catalog,
                 const storage::QueueDefinition& queue, const MessageFilter& filter,
                 const WalkHandlers& handlers) {
   QueueWalk walk(store, filter, handlers);
-  const std::vector<LogId> logs = queue_logs(queue);
-  for (std::size_t lane = 0; lane < logs.size(); ++lane) {
+  const std::vector<LogId> logs = storage::logs_of(queue);
+  for (std::size_t lane = logs.size(); lane-- > 0;) {  // the highest priority first
     const LogId log = logs[lane];
     if (!walk.walk(log, static_cast<std::uint32_t>(lane), catalog.state(log))) return;
   }
 }
 
-std::vector<LogId> queue_logs(const storage::QueueDefinition& queue) {
-  return {queue.log};
-}
-
 QueueCounts queue_counts(const storage::Catalog& catalog, const storage::QueueDefinition& queue) {
   QueueCounts counts;
-  for (const LogId log : queue_logs(queue)) {
+  for (const LogId log : storage::logs_of(queue)) {
     const storage::LogStateRecord state = catalog.state(log);
     counts.messages += state.live_count;
     counts.bytes += state.live_bytes;

@@ -33,6 +33,7 @@ struct MessageFilter {
 struct FoundMessage {
   Seq seq = 0;
   std::uint32_t lane = 0;        // which of the queue's logs
+  std::uint32_t returns = 0;     // how often it came back, where that is counted
   bool maybe_delivered = false;  // it would be delivered with `redelivered`
   BlockRef block;
 };
@@ -45,9 +46,6 @@ struct WalkHandlers {
 void walk_queue(storage::KvStore& store, const storage::Catalog& catalog,
                 const storage::QueueDefinition& queue, const MessageFilter& filter,
                 const WalkHandlers& handlers);
-
-// The logs in which the messages of a queue are.
-std::vector<LogId> queue_logs(const storage::QueueDefinition& queue);
 
 // Their states, summed up.
 struct QueueCounts {

@@ -37,22 +37,35 @@ Result<std::unique_ptr<StoreWriter>> StoreWriter::open(const std::string& data_d
   return out;
 }
 
-void StoreWriter::define(storage::Definition definition) {
+LogId StoreWriter::define(storage::Definition definition) {
+  LogId log;
   if (auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
-    queue->log = store_->new_log_id();
-    last_log_ = queue->log;
-    storage::LogState state;
-    state.id = queue->log;
-    logs_[queue->log] = Log{&store_->shard(0).open_log(state), state.next};
+    log = store_->new_log_ids(queue->log_count);
+    queue->log = log;
   }
   std::vector<storage::DefinitionChange> changes;
   changes.push_back({storage::DefinitionChange::Kind::put, std::move(definition)});
   store_->shard(0).change_definitions(std::move(changes), nullptr);
+  return log;
 }
 
-bool StoreWriter::append(LogId log, BlockRef block) {
-  Log& to = logs_.at(log);
-  to.log->append(to.next++, std::move(block), storage::Durability::durable, nullptr);
+// Logs that never held anything have no state: they are opened when they are wanted.
+StoreWriter::Log& StoreWriter::log_of(LogId id) {
+  Log& log = logs_[id];
+  if (log.log == nullptr) {
+    storage::LogState state;
+    state.id = id;
+    log = Log{&store_->shard(0).open_log(state), state.next};
+  }
+  return log;
+}
+
+bool StoreWriter::append(Message message) {
+  Log& to = log_of(message.log);
+  const Seq seq = to.next++;
+  to.log->append(seq, std::move(message.block), storage::Durability::durable, nullptr,
+                 message.notes);
+  if (message.notes.returns > 0) to.log->note_returns(seq, message.notes.returns);
   storage::ShardStore& shard = store_->shard(0);
   if (shard.uncommitted_bytes() < kTurnBytes) return true;
   // Asks for a commit, and waits only when the disk is far behind.

@@ -27,11 +27,16 @@ class StoreWriter final : public Executor, public storage::StoreListener {
   // What the store had when it was opened.
   const std::vector<storage::Definition>& definitions() const { return definitions_; }
 
-  // A new queue gets its log here. Durable with finish().
-  void define(storage::Definition definition);
-  // REQUIRES: the queue was there or defined. Blocks while much is not committed yet; false once
-  // the store has failed.
-  bool append(LogId log, BlockRef block);
+  // A new queue gets its logs here: the first of them. Durable with finish().
+  LogId define(storage::Definition definition);
+  struct Message {
+    LogId log;
+    BlockRef block;
+    storage::MessageNotes notes;  // `returns` too is kept
+  };
+  // REQUIRES: the log is of a queue that was there or defined. Blocks while much is not committed
+  // yet; false once the store has failed.
+  bool append(Message message);
 
   // Waits until everything is durable and stops the store cleanly.
   Status finish();
@@ -41,15 +46,13 @@ class StoreWriter final : public Executor, public storage::StoreListener {
   void on_stored(LogId log, Seq first, Seq last) override;
   void on_mark_raised(LogId) override {}
 
-  // The log that `define` gave to the queue last defined.
-  LogId last_log() const { return last_log_; }
-
  private:
   StoreWriter() = default;
   struct Log {
     storage::QueueLog* log = nullptr;  // the store's
     Seq next = 1;
   };
+  Log& log_of(LogId id);
   // Runs what was posted; waits for it when `wait`. False once the store has failed.
   bool run_posted(bool wait);
   void end_turn();
@@ -61,7 +64,6 @@ class StoreWriter final : public Executor, public storage::StoreListener {
 
   std::vector<storage::Definition> definitions_;
   std::map<LogId, Log> logs_;
-  LogId last_log_;
   std::uint64_t barriers_ = 0;
   std::unique_ptr<storage::Store> store_;  // dies first: it posts to this
 };

@@ -21,8 +21,9 @@ constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
 // anywhere in a range, as with a damaged block.
 class FailingStore final : public KvStore {
  public:
-  FailingStore(std::unique_ptr<KvStore> good, std::set<std::string> bad)
-      : good_(std::move(good)), bad_(std::move(bad)) {}
+  FailingStore(std::unique_ptr<KvStore> good, std::set<std::string> bad,
+               Errc code = Errc::corruption)
+      : good_(std::move(good)), bad_(std::move(bad)), code_(code) {}
   void fail_block(std::string from, std::string to) {
     block_from_ = std::move(from);
     block_to_ = std::move(to);
@@ -60,7 +61,7 @@ class FailingStore final : public KvStore {
     Bytes value() const override { return good->value(); }
     void next() override { good->next(); }
     Status status() const override {
-      return bad() ? Status(Error{Errc::corruption, "told to fail"}) : Status();
+      return bad() ? Status(Error{store.code_, "told to fail"}) : Status();
     }
     FailingStore& store;
     std::unique_ptr<KvCursor> good;
@@ -68,6 +69,7 @@ class FailingStore final : public KvStore {
   };
   std::unique_ptr<KvStore> good_;
   std::set<std::string> bad_;
+  Errc code_;
   std::string block_from_;
   std::string block_to_;
 };
@@ -189,6 +191,16 @@ TEST(ChunkWalk, ReadingGoesOnBehindAnUnreadableBlock) {
   store.fail_block(key(30), key(71));
   const Walked walked = walk_all(store);
   EXPECT_THAT(walked.sound, ElementsAre(10, 20, 80, 90, 100));
+}
+
+// An error that is not damage says nothing of what is there.
+TEST(ChunkWalk, StopsAtErrorsThatAreNoDamage) {
+  FailingStore store(many_chunks().in_memory(), {key(50)}, Errc::io_error);
+  ChunkWalk walk(store, ChunkKey{}, ChunkKey{LogId(kMax), kMax});
+  int sound = 0;
+  for (; walk.valid(); walk.next()) ++sound;
+  EXPECT_EQ(sound, 4);
+  EXPECT_EQ(walk.status().error().code, Errc::io_error);
 }
 
 TEST(ChunkBaseFor, FindsTheChunkThatWouldHoldASeq) {

@@ -177,6 +177,40 @@ TEST(StoreCheck, LogsWithoutAQueueAndMessagesWithoutAStateAreFound) {
   EXPECT_EQ(problems.size(), 2u);
 }
 
+// S16
+TEST(StoreCheck, IndexesThatTheLogDoesNotKnowOfAreFound) {
+  StoreRecords records = sound_records();
+  records.raw(Family::queue_due, encode_due_key({LogId(1), 5000, 6}), encode_due_chunk(5));
+  records.raw(Family::queue_returns, encode_message_key({LogId(1), 6}), encode_returns(2));
+  EXPECT_THAT(problems_of(records),
+              ElementsAre(HasSubstr("due times that the log"), HasSubstr("returns that the log")));
+  LogStateRecord state = state_of_one();
+  state.has_due = true;
+  state.has_returns = true;
+  EXPECT_THAT(problems_of(records.state(1, state)), IsEmpty());
+}
+
+TEST(StoreCheck, DamagedIndexEntriesAreFound) {
+  StoreRecords records = sound_records();
+  records.raw(Family::queue_due, encode_due_key({LogId(1), 5000, 6}), "rubbish");
+  records.raw(Family::queue_returns, "short", encode_returns(2));
+  EXPECT_THAT(problems_of(records), ElementsAre(HasSubstr("due entry record fails its checksum"),
+                                                HasSubstr("family queue_returns key")));
+}
+
+TEST(StoreCheck, EveryLaneOfAQueueIsItsOwn) {
+  StoreRecords records = sound_records();
+  QueueDefinition queue;
+  queue.vhost = "/";
+  queue.name = "lanes";
+  queue.log = LogId(10);
+  queue.log_count = 3;
+  records.define(queue).chunk(12, 1, {"x"});
+  records.state(12, {.head = 1, .next = 2, .live_count = 1, .live_bytes = 1});
+  EXPECT_THAT(problems_of(records), IsEmpty());
+  EXPECT_THAT(problems_of(records.queue("another", 11)), ElementsAre(HasSubstr("shares its log")));
+}
+
 TEST(StoreCheck, ManyFindingsAreCountedAndTheirTextsBounded) {
   StoreRecords records = sound_records();
   for (Seq base = 100; base < 100 + 2 * kProblemsMax; ++base) records.acks(1, base, 2, {0});

@@ -191,6 +191,17 @@ TEST_F(StoreRepair, AMalformedKeyIsHandedOut) {
                                 Field(&QuarantinedRecord::value, "value"))));
 }
 
+TEST_F(StoreRepair, IndexesAreMadeKnownAndDamagedEntriesHandedOut) {
+  StoreRecords records = sound_records();
+  records.raw(Family::queue_due, encode_due_key({LogId(1), 5000, 6}), encode_due_chunk(5));
+  records.raw(Family::queue_returns, encode_message_key({LogId(1), 6}), "rubbish");
+  const Repaired repaired = repair_of(records);
+  EXPECT_THAT(repaired.taken,
+              ElementsAre(Field(&QuarantinedRecord::family, Family::queue_returns)));
+  EXPECT_TRUE(state_of(path_, 1).has_due);
+  EXPECT_FALSE(state_of(path_, 1).has_returns);
+}
+
 TEST_F(StoreRepair, QueuesThatShareALogAreLeftToPeople) {
   sound_records().queue("three", 2).in_directory(path_);
   const Repaired repaired = repair(path_);

@@ -230,6 +230,9 @@ TEST_F(Backup, WillNotMixStoresNorWriteIntoOne) {
   auto view = open_store_view(path_);
   ASSERT_TRUE(view.ok());
   EXPECT_FALSE(make_backup(*view, path_, {}).ok());
+  fs::create_directories(dir_ / "foreign/things");
+  EXPECT_THAT(make_backup(*view, dir_ / "foreign", {}).error().text,
+              HasSubstr("other things than backups"));
   ASSERT_TRUE(make_backup(*view, dir_ / "backups", {}).ok());
   view->marker.store_id = "another";
   const auto mixed = make_backup(*view, dir_ / "backups", {});
