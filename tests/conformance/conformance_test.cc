@@ -63,7 +63,7 @@ class ConformanceTest : public ::testing::Test {
   std::function<void()> body_;
 };
 
-void add_test(const Case& script, const char* way, std::function<void()> body) {
+void add_test(const Case& script, const char* way, const std::function<void()>& body) {
   std::string suite = script.file;
   std::replace_if(
       suite.begin(), suite.end(), [](char c) { return c == '/' || c == '.'; }, '_');

@@ -18,7 +18,7 @@
 namespace warren::conformance {
 namespace {
 
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kReadBytes = std::size_t{64} * 1024;
 constexpr int kCleanUpTries = 20;
 
 class SocketTransport final : public Transport {

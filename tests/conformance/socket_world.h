@@ -17,7 +17,7 @@ class SocketWorld final : public World {
 
   std::unique_ptr<Transport> connect() override;
   void wait(Duration duration) override;
-  Duration answer_wait() const override { return std::chrono::seconds(3); }
+  Duration answer_wait() const override { return std::chrono::seconds(5); }
   Duration silence_wait() const override { return std::chrono::milliseconds(150); }
   Login login() const override { return {uri_.user, uri_.password, uri_.vhost}; }
   bool can_restart() const override { return false; }

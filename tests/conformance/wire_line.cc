@@ -258,7 +258,7 @@ Value LineReader::table() {
       fail("a table is {name=value, ...}");
       break;
     }
-    out.entries.emplace_back(std::move(key), value());
+    out.entries.push_back(NamedValue{std::move(key), value()});
   }
   return out;
 }

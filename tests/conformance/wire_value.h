@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "server/amqp/field_value.h"
@@ -16,6 +15,8 @@ namespace warren::conformance {
 
 // What `=>$name` has kept, and the counter of a `repeat`.
 using Variables = std::map<std::string, std::string>;
+
+struct NamedValue;
 
 // A value, or a pattern for one.
 struct Value {
@@ -34,8 +35,13 @@ struct Value {
   amqp::FieldType type = amqp::FieldType::longstr;  // of a text: longstr or bytes
   std::string text;
   amqp::FieldValue other;
-  std::vector<std::pair<std::string, Value>> entries;
+  std::vector<NamedValue> entries;
   std::vector<Value> items;
+};
+
+struct NamedValue {
+  std::string name;
+  Value value;
 };
 
 enum class TableMatch {
