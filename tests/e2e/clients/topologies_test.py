@@ -6,6 +6,7 @@ message the way it goes in that framework."""
 
 import pathlib
 import sys
+import time
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
@@ -122,6 +123,26 @@ class Topologies(BrokerCase):
         self.confirming.basic_publish(f"{endpoint}_error", "", b"fault", PERSISTENT,
                                       mandatory=True)
         self.assertEqual(self.bodies(channel, f"{endpoint}_error", 1), [b"fault"])
+
+    def test_mass_transit_schedules_with_delayed_exchanges(self):
+        """SchedulePublish and UseDelayedRedelivery: an x-delayed-message exchange before the
+        endpoint's, a message that waits as long as its x-delay says, another that does not wait."""
+        channel = self.connection.channel()
+        endpoint = self.name("remind")
+        for _ in range(STARTS):
+            channel.exchange_declare(f"{endpoint}_delay", "x-delayed-message", durable=True,
+                                     arguments={"x-delayed-type": "fanout"})
+            channel.exchange_declare(endpoint, "fanout", durable=True)
+            channel.queue_declare(endpoint, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_bind(endpoint, endpoint)
+            channel.exchange_bind(endpoint, f"{endpoint}_delay")
+        began = time.monotonic()
+        for delay in (1000, 0):
+            self.confirming.basic_publish(f"{endpoint}_delay", "", b"%d" % delay,
+                                          pika.BasicProperties(delivery_mode=2,
+                                                               headers={"x-delay": delay}))
+        self.assertEqual(set(self.consumed(channel, endpoint, 2)), {b"0", b"1000"})
+        self.assertGreaterEqual(time.monotonic() - began, 1)
 
     def test_easy_net_q_calls_and_errors(self):
         """Client properties of its own, mandatory publishes, a response queue for calls."""
