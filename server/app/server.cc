@@ -33,6 +33,7 @@ session::SessionLimits session_limits(const config::Config& config) {
   limits.channel_max = config.channel_max;
   limits.heartbeat_s = config.heartbeat;
   limits.message_bytes_max = config.max_message_size;
+  limits.consumers_per_channel_max = config.consumer_max_per_channel;
   limits.handshake_timeout = std::chrono::milliseconds(config.handshake_timeout_ms);
   limits.product = config.compat_product;
   limits.version = config.compat_version;
@@ -48,6 +49,7 @@ std::uint64_t disk_free_limit(const config::Config& config) {
 broker::BrokerLimits broker_limits(const config::Config& config) {
   broker::BrokerLimits limits;
   limits.queue_window_bytes = config.queue_window_kb * 1_KiB;
+  limits.queues_max = config.queue_max;
   limits.transient_bytes_per_shard = config.transient_memory_mb * 1_MiB / config.threads;
   return limits;
 }

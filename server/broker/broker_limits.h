@@ -16,6 +16,8 @@ struct BrokerLimits {
   // Bytes published and not committed, or on the way to another shard, above which publishers are
   // not read.
   std::uint64_t backlog_bytes = 16_MiB;
+  // Queues of one vhost; 0: no limit.
+  std::size_t queues_max = 0;
 };
 
 }  // namespace warren::broker

@@ -30,7 +30,8 @@ BrokerShard::BrokerShard(BrokerShardParts parts)
       barrier_(parts_.self, parts_.shard_count),
       outboxes_(parts_.shard_count) {
   if (parts_.self == kControlShard) {
-    control_ = std::make_unique<ControlPlane>(static_cast<ControlHost&>(*this), parts_.shard_count);
+    control_ = std::make_unique<ControlPlane>(static_cast<ControlHost&>(*this), parts_.shard_count,
+                                              parts_.limits);
   }
 }
 

@@ -105,6 +105,10 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void settle(ShardIndex home, QueueId queue, Place place, Settlement how);
   // Where the ids that an exchange has seen are kept.
   ShardIndex dedup_home(const std::string& vhost, const std::string& exchange) const;
+  // Numbers the publishes that bring an id: unique in the process's life.
+  std::uint64_t new_dedup_claim() {
+    return (static_cast<std::uint64_t>(parts_.self) << ConnectionId::kNumberBits) | ++claims_;
+  }
   // REQUIRES: this shard is the exchange's home.
   bool is_duplicate(const DedupRequest& request);
   // A DirectReply with this block is going to be sent: it counts as backlog of its receiver.
@@ -199,6 +203,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(GrantReturn& message);
   void on(DirectReply& message);
   void on(DedupRequest& message);
+  void on(DedupForget& message);
   void on(Apply& message);
   void on(Marker&) {}  // see drain_inbox
   template <class ControlMessage>
@@ -281,6 +286,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::deque<DeadLetterTask> dead_letters_;                     // for the next epoch
   boost::unordered_flat_map<std::pair<std::string, std::string>, DedupCache>
       dedup_caches_;  // by vhost and exchange
+  std::uint64_t claims_ = 0;
   std::vector<QueueId> failed_reads_;
   Instant retry_reads_at_ = Instant::max();
   boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;

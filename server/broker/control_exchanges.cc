@@ -5,6 +5,7 @@
 
 #include "server/broker/control_plane.h"
 #include "server/broker/equivalence.h"
+#include "server/broker/exchange/delayed.h"
 #include "server/broker/exchange_arguments.h"
 
 namespace warren::broker {
@@ -37,6 +38,9 @@ void ControlPlane::handle(DeclareExchange& message) {
   }
   if (definition.durable) put(operation, definition);
   change(operation, ExchangeAdded{definition});
+  if (delays(definition)) {
+    add_queue(operation, delay_queue(definition), message.reply_to.connection);
+  }
   submit(std::move(operation));
 }
 
@@ -82,7 +86,7 @@ std::optional<amqp::AmqpError> ControlPlane::refuse_binding(const ChangeBinding&
       return locked_queue(definition.destination, vhost.name);
     }
   }
-  return check_binding(source->definition().type, definition);
+  return check_binding(routing_type(source->definition()), definition);
 }
 
 void ControlPlane::handle(ChangeBinding& message) {
@@ -138,6 +142,11 @@ void ControlPlane::remove_exchange(Operation& operation, const Vhost& vhost,
                                    const Exchange& exchange) {
   for (const Binding* binding : exchange.bindings()) forget_binding(operation, *binding);
   for (const Binding* binding : exchange.incoming()) forget_binding(operation, *binding);
+  // What waits in it goes with it.
+  const QueueHandle* const delayed = vhost.find_queue(delay_queue_name(exchange.name()));
+  if (!exchange.delay_queue.empty() && delayed != nullptr) {
+    remove_queue(operation, vhost, *delayed);
+  }
   if (exchange.definition().durable) remove(operation, exchange.definition());
   change(operation, ExchangeRemoved{vhost.name, exchange.name()});  // `exchange` dies here
 }

@@ -15,6 +15,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "server/broker/broker_limits.h"
 #include "server/broker/shard_messages.h"
 #include "server/broker/topology.h"
 
@@ -38,7 +39,8 @@ class ControlHost {
 // waiting session.
 class ControlPlane {
  public:
-  ControlPlane(ControlHost& host, unsigned shard_count) : host_(host), shard_count_(shard_count) {}
+  ControlPlane(ControlHost& host, unsigned shard_count, const BrokerLimits& limits)
+      : host_(host), shard_count_(shard_count), limits_(limits) {}
 
   // Recovered definitions, before the first operation.
   void load(const std::vector<TopologyChange>& changes);
@@ -76,6 +78,8 @@ class ControlPlane {
   void finish(Operation& operation);
   void fail(const ReplyTo& to, amqp::AmqpError error);
 
+  void add_queue(Operation& operation, storage::QueueDefinition definition,
+                 ConnectionId connection);
   void remove_queue(Operation& operation, const Vhost& vhost, const QueueHandle& queue);
   void remove_exchange(Operation& operation, const Vhost& vhost, const Exchange& exchange);
   void remove_unused_exchanges(Operation& operation, const Vhost& vhost);
@@ -86,6 +90,7 @@ class ControlPlane {
 
   ControlHost& host_;
   unsigned shard_count_;
+  const BrokerLimits limits_;
   Topology topology_;
   std::deque<Operation> operations_;
   std::uint64_t next_operation_ = 1;

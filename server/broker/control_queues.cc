@@ -38,17 +38,30 @@ void ControlPlane::handle(DeclareQueue& message) {
                                     fmt::format("queue name '{}' contains reserved prefix 'amq.*'",
                                                 definition.name)));
   }
-  definition.log_count = log_count(definition.arguments);
-  definition.log = host_.new_log_ids(definition.log_count);
+  if (limits_.queues_max != 0 && vhost->queues.size() >= limits_.queues_max) {
+    return fail(
+        message.reply_to,
+        amqp::channel_error(amqp::ReplyCode::precondition_failed,
+                            fmt::format("cannot declare queue '{}': queue limit in vhost '{}' ({}) "
+                                        "is reached",
+                                        definition.name, definition.vhost, limits_.queues_max)));
+  }
   operation.reply.to = message.reply_to;
   operation.reply.name = definition.name;
+  add_queue(operation, std::move(definition), message.connection);
+  submit(std::move(operation));
+}
+
+void ControlPlane::add_queue(Operation& operation, storage::QueueDefinition definition,
+                             ConnectionId connection) {
+  definition.log_count = log_count(definition.arguments);
+  definition.log = host_.new_log_ids(definition.log_count);
   if (is_stored(definition)) put(operation, definition);
   if (definition.exclusive) {
-    owned_[message.connection.value].emplace_back(definition.vhost, definition.name);
+    owned_[connection.value].emplace_back(definition.vhost, definition.name);
   }
   // Whoever declares a queue tends to use it: it lives on that connection's shard.
-  change(operation, QueueAdded{definition, message.connection.shard(), message.connection});
-  submit(std::move(operation));
+  change(operation, QueueAdded{std::move(definition), connection.shard(), connection});
 }
 
 void ControlPlane::handle(RemoveQueue& message) {

@@ -58,7 +58,7 @@ bool DedupCache::insert(const DedupId& id, Instant now) {
     if (now < known->second->until) return false;
     erase(known->second);
   }
-  Entry entry{id.id, Instant::max()};
+  Entry entry{id.id, Instant::max(), id.claim};
   if (id.ttl_ms) {
     const auto longest =
         std::chrono::duration_cast<std::chrono::milliseconds>(Instant::max() - now).count();
@@ -71,6 +71,11 @@ bool DedupCache::insert(const DedupId& id, Instant now) {
     erase(order_.begin());
   }
   return true;
+}
+
+void DedupCache::forget(std::string_view id, std::uint64_t claim) {
+  const auto known = by_id_.find(id);
+  if (known != by_id_.end() && known->second->claim == claim) erase(known->second);
 }
 
 void DedupCache::erase(Order::iterator at) {

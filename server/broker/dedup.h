@@ -37,7 +37,7 @@ inline constexpr std::size_t kDedupBytesMax = 256_MiB;
 // What an exchange's arguments say.
 struct DedupSettings {
   std::size_t size = kDedupSizeDefault;
-  std::optional<std::int64_t> ttl_ms;
+  std::optional<std::int64_t> ttl_ms = {};
   std::string header{kDedupHeader};
 };
 // Nothing: the exchange does not deduplicate.
@@ -46,7 +46,8 @@ std::optional<DedupSettings> read_dedup_settings(const storage::ArgumentBytes& a
 // One message's id, and how long it is to be remembered.
 struct DedupId {
   std::string id;
-  std::optional<std::int64_t> ttl_ms;
+  std::optional<std::int64_t> ttl_ms = {};
+  std::uint64_t claim = 0;  // of the publish that brings it
 };
 // `headers`: encoded; empty: none. Nothing: the message has no id and is let through. Integers of
 // any width are the same id.
@@ -62,6 +63,8 @@ class DedupCache {
 
   // Is it new? Then it is remembered.
   bool insert(const DedupId& id, Instant now);
+  // The publish that brought it did not take place. No-op for an id that another one brought.
+  void forget(std::string_view id, std::uint64_t claim);
   std::size_t size() const { return order_.size(); }
   std::size_t bytes() const { return bytes_; }
 
@@ -69,6 +72,7 @@ class DedupCache {
   struct Entry {
     std::string id;
     Instant until;
+    std::uint64_t claim;
   };
   using Order = std::list<Entry>;
   void erase(Order::iterator at);

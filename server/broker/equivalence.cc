@@ -103,11 +103,7 @@ std::optional<amqp::AmqpError> inequivalent(const storage::QueueDefinition& rece
     if (auto error = argument_differs(name, object, r, c)) return error;
   }
   // A queue without a type is a classic one.
-  const auto type_of = [](const amqp::FieldTable& table) {
-    const amqp::FieldValue* const value = table.find("x-queue-type");
-    return std::string(value == nullptr ? "classic" : amqp::as_string(*value).value_or("classic"));
-  };
-  if (type_of(r) != type_of(c)) {
+  if (queue_type(r) != queue_type(c)) {
     return argument_differs("x-queue-type", object, r, c);
   }
   return std::nullopt;

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "server/amqp/field_table_codec.h"
+#include "server/amqp/wire_types.h"
 #include "server/broker/dedup.h"
+#include "server/broker/exchange/delayed.h"
 #include "server/broker/exchange/hash.h"
 
 namespace warren::broker {
@@ -27,8 +29,14 @@ amqp::AmqpError invalid(std::string_view name, std::string_view object, std::str
 std::optional<amqp::AmqpError> check_text(std::string_view name, const amqp::FieldTable& arguments,
                                           std::string_view object) {
   const amqp::FieldValue* const value = arguments.find(name);
-  if (value == nullptr || amqp::as_string(*value)) return std::nullopt;
-  return invalid(name, object, fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  if (value == nullptr) return std::nullopt;
+  const auto text = amqp::as_string(*value);
+  if (!text) {
+    return invalid(name, object,
+                   fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  }
+  if (text->size() <= amqp::kShortStringBytesMax) return std::nullopt;
+  return invalid(name, object, fmt::format("longer than {} bytes", amqp::kShortStringBytesMax));
 }
 
 std::optional<amqp::AmqpError> check_integer(std::string_view name, std::int64_t min,
@@ -125,6 +133,7 @@ std::optional<amqp::AmqpError> check_exchange_arguments(std::string_view type,
     if (auto error = check_text(name, arguments, object)) return error;
   }
   if (auto error = check_dedup_arguments(arguments, object)) return error;
+  if (auto error = check_delayed_arguments(type, arguments)) return error;
   if (type == kHashType) return check_hash_arguments(arguments, object);
   return std::nullopt;
 }

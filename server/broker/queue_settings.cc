@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "server/amqp/field_table_codec.h"
+#include "server/broker/exchange/delayed.h"
 
 namespace warren::broker {
 namespace {
@@ -98,8 +99,10 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
   read_delivery_limit(sources, settings);
   settings.consumer_timeout_ms = sources.smaller("consumer-timeout");
   if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();
-  settings.delayed_exchange =
-      text_of(sources.arguments, kDelayedExchangeArgument).value_or(std::string());
+  if (is_delay_queue_name(definition.name)) {
+    settings.delayed_exchange =
+        text_of(sources.arguments, kDelayedExchangeArgument).value_or(std::string());
+  }
   return settings;
 }
 

@@ -50,7 +50,7 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
 // The logs that a queue with these arguments needs: one for each priority.
 std::uint32_t log_count(const storage::ArgumentBytes& arguments);
 
-// The argument that makes a hidden queue hidden; no client can declare it.
+// Of a hidden queue: the delayed-message exchange that it belongs to.
 inline constexpr std::string_view kDelayedExchangeArgument = "x-delayed-exchange";
 
 }  // namespace warren::broker

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/broker/router.h"
 
+#include "server/broker/dead_letter.h"
+
 namespace warren::broker {
 
 const std::vector<QueueHandle*>& Router::route(const Vhost& vhost, Exchange& exchange,
@@ -32,6 +34,13 @@ void Router::visit(const Vhost& vhost, Exchange& exchange, const RouteInput& inp
       if (queue != nullptr && !queue->hidden()) reach(*queue);
     });
     return;
+  }
+  if (!exchange.delay_queue.empty()) {
+    by_key_ = false;
+    if (delay_of(input.headers) > 0) {
+      if (QueueHandle* const queue = vhost.find_queue(exchange.delay_queue)) reach(*queue);
+      return;
+    }
   }
   output_.clear();
   by_key_ = by_key_ && exchange.routes_by_key();

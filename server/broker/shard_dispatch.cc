@@ -220,6 +220,11 @@ void BrokerShard::on(DedupRequest& message) {
   reply(std::move(answer));
 }
 
+void BrokerShard::on(DedupForget& message) {
+  const auto cache = dedup_caches_.find({message.vhost, message.exchange});
+  if (cache != dedup_caches_.end()) cache->second.forget(message.id, message.claim);
+}
+
 // ---- the control shard and its changes ----
 
 template <class ControlMessage>

@@ -222,6 +222,13 @@ struct DedupRequest {
   DedupId id;
   Instant now;
 };
+// The publish that asked did not take place.
+struct DedupForget {
+  std::string vhost;
+  std::string exchange;
+  std::string id;
+  std::uint64_t claim = 0;
+};
 
 // ---- session shard -> control shard ----
 
@@ -278,6 +285,6 @@ using ShardMessage =
                  ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
                  ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
-                 DirectReply, DedupRequest>;
+                 DirectReply, DedupRequest, DedupForget>;
 
 }  // namespace warren::broker

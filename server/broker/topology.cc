@@ -4,6 +4,7 @@
 #include "storage/base/assert.h"
 
 #include "server/amqp/field_table_codec.h"
+#include "server/broker/exchange/delayed.h"
 #include "server/broker/exchange/exchange_types.h"
 
 namespace warren::broker {
@@ -44,6 +45,7 @@ void Topology::on(const ExchangeAdded& change) {
   WARREN_ASSERT(vhost != nullptr);
   auto exchange = make_exchange(change.definition);
   exchange->alternate = alternate_exchange(change.definition.arguments);
+  if (delays(change.definition)) exchange->delay_queue = delay_queue_name(change.definition.name);
   exchange->dedup = read_dedup_settings(change.definition.arguments);
   vhost->exchanges.insert_or_assign(change.definition.name, std::move(exchange));
 }

@@ -29,6 +29,8 @@ struct Config {
   std::uint16_t heartbeat = 60;  // seconds; 0 is off
   std::uint64_t max_message_size = 134217728;
   std::uint32_t handshake_timeout_ms = 10000;
+  std::uint64_t consumer_max_per_channel = 0;  // 0: no limit
+  std::uint64_t queue_max = 0;                 // per vhost; 0: no limit
 
   std::uint64_t transient_memory_mb = 256;
   std::uint64_t queue_window_kb = 4096;

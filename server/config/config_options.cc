@@ -79,6 +79,18 @@ void add_protocol_options(CLI::App& app, Config& config) {
       ->type_name("MS")
       ->check(range(100U, 600000U))
       ->capture_default_str();
+  app.add_option("--consumer-max-per-channel", config.consumer_max_per_channel,
+                 "Consumers that one channel may have; one more closes its connection\n"
+                 "with 530. 0: no limit. Bounds what a client that forgets to cancel can\n"
+                 "make the broker remember.")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--queue-max", config.queue_max,
+                 "Queues that a virtual host may have, those of every kind; one more is\n"
+                 "refused with 406. 0: no limit. Each queue costs memory and a record at\n"
+                 "every start.")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--compat-product", config.compat_product,
                  "Product name told to clients; some switch their behaviour on it.")
       ->type_name("TEXT")

@@ -124,7 +124,10 @@ void Channel::close_with(const amqp::AmqpError& error) {
 
 void Channel::release(bool tell_broker) {
   content_.reset();
+  give_up_deferred();
   if (tx_) tx_.emplace();
+  if (claim_) give_up(*claim_);
+  claim_.reset();
   for (const auto& consumer : consumers_) session_.remove_consumer(*consumer);
   consumers_.clear();
   reply_consumer_.reset();
@@ -139,10 +142,7 @@ void Channel::release(bool tell_broker) {
 }
 
 Outcome Channel::on_reply(PendingRequest& pending, broker::Reply& reply) {
-  if (pending.what == Waiting::direct_reply) {
-    on_direct_reply_answer(pending, reply.no_queue);
-    return {};
-  }
+  if (pending.what == Waiting::direct_reply) return on_direct_reply_answer(pending, reply.no_queue);
   if (pending.what == Waiting::deduplicate) return on_duplicate_answer(pending, reply.duplicate);
   if (reply.no_queue) reply.error = broker::no_queue(pending.queue, session_.vhost_name());
   if (reply.error) {

@@ -42,6 +42,13 @@ struct ConsumerRecord {
   std::uint32_t granted = 0;  // let through under the shared limit and not delivered yet
 };
 
+// An id that an exchange remembers for a message that is not published yet.
+struct DedupClaim {
+  std::string exchange;
+  std::string id;
+  std::uint64_t number = 0;
+};
+
 // The consumer of a channel's direct replies.
 struct ReplyConsumer {
   std::string tag;
@@ -169,6 +176,8 @@ class Channel {
   // The queue, unless it is missing (404) or another connection's (405).
   Outcome find_queue(const std::string& name, broker::QueueHandle*& handle);
   Outcome find_readable_queue(Bytes given, broker::QueueHandle*& handle);
+  Outcome read_consumer_arguments(Bytes encoded, const broker::QueueHandle& queue,
+                                  std::int32_t& priority);
   Outcome change_binding(bool add, storage::BindingDefinition definition, Waiting waiting,
                          bool nowait);
 
@@ -176,6 +185,8 @@ class Channel {
   // The rest of publish(), when it is known where the message goes.
   Outcome publish_routed(const BlockRef& block);
   bool ask_for_duplicate(const BlockRef& block, Bytes headers);
+  void give_up(const DedupClaim& claim);
+  void give_up_deferred();
   Outcome on_duplicate_answer(const PendingRequest& pending, bool duplicate);
   Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
@@ -187,7 +198,7 @@ class Channel {
   Outcome declare_reply_queue(std::string_view name, bool nowait);
   std::optional<broker::ChannelKey> find_reply_channel(std::string_view address);
   bool send_direct_replies(const BlockRef& block, bool ask);
-  void on_direct_reply_answer(const PendingRequest& pending, bool gone);
+  Outcome on_direct_reply_answer(const PendingRequest& pending, bool gone);
 
   void settle(const std::vector<UnackedDelivery>& deliveries, broker::Settlement how);
   Outcome settle_tag(std::uint64_t tag, bool multiple, broker::Settlement how);
@@ -197,6 +208,7 @@ class Channel {
   void set_shared_limit(std::uint16_t limit);
   void serve_asks();
   ConsumerRecord* find_consumer(std::string_view tag);
+  Outcome refuse_consumer(std::string_view tag);
   void forget_consumer(ConsumerRecord& consumer);
 
   ConnectionSession& session_;
@@ -225,6 +237,7 @@ class Channel {
     bool mandatory = false;
     std::vector<std::string> queues;
     std::vector<std::string> reply_addresses;
+    std::optional<DedupClaim> claim;  // to be given up if it is not committed
   };
   struct DeferredSettlement {
     UnackedDelivery delivery;
@@ -236,6 +249,8 @@ class Channel {
     std::uint64_t bytes = 0;
   };
   std::optional<DeferredWork> tx_;  // set in tx mode
+  // Of the publish that is under way: nobody else's message with this id passes.
+  std::optional<DedupClaim> claim_;
 
   // Consuming
   std::optional<ReplyConsumer> reply_consumer_;

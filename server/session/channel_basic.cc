@@ -7,10 +7,18 @@
 #include "storage/base/assert.h"
 
 #include "server/amqp/field_table_codec.h"
+#include "server/broker/arguments.h"
 #include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
+namespace {
+
+std::string describe(const storage::QueueDefinition& queue) {
+  return fmt::format("queue '{}' in vhost '{}'", queue.name, queue.vhost);
+}
+
+}  // namespace
 
 Outcome Channel::handle(const amqp::BasicQos& method) {
   if (method.prefetch_size != 0) {
@@ -93,32 +101,44 @@ void Channel::forget_consumer(ConsumerRecord& consumer) {
   serve_asks();  // the room it had is the others'
 }
 
-Outcome Channel::handle(const amqp::BasicConsume& method) {
-  const bool own_reply_tag = reply_consumer_ && method.consumer_tag == reply_consumer_->tag;
-  if (own_reply_tag || find_consumer(method.consumer_tag) != nullptr) {
+Outcome Channel::read_consumer_arguments(Bytes encoded, const broker::QueueHandle& queue,
+                                         std::int32_t& priority) {
+  if (encoded.empty()) return {};
+  const auto arguments = amqp::decode_table(encoded);
+  const auto queue_arguments = amqp::decode_table(queue.definition.arguments);
+  if (!arguments.ok() || !queue_arguments.ok()) return {};
+  if (auto error = broker::check_consumer_arguments(*arguments, *queue_arguments,
+                                                    describe(queue.definition))) {
+    return error;
+  }
+  if (const amqp::FieldValue* const value = arguments->find(broker::kConsumerPriority)) {
+    const std::int64_t number = amqp::as_integer(*value).value_or(0);
+    priority = static_cast<std::int32_t>(std::clamp<std::int64_t>(number, INT32_MIN, INT32_MAX));
+  }
+  return {};
+}
+
+Outcome Channel::refuse_consumer(std::string_view tag) {
+  if ((reply_consumer_ && tag == reply_consumer_->tag) || find_consumer(tag) != nullptr) {
+    return amqp::connection_error(amqp::ReplyCode::not_allowed,
+                                  fmt::format("attempt to reuse consumer tag '{}'", tag));
+  }
+  const std::size_t limit = session_.limits().consumers_per_channel_max;
+  if (limit != 0 && consumers_.size() + (reply_consumer_ ? 1 : 0) >= limit) {
     return amqp::connection_error(
         amqp::ReplyCode::not_allowed,
-        fmt::format("attempt to reuse consumer tag '{}'", method.consumer_tag.value));
+        fmt::format("reached maximum ({}) of consumers per channel", limit));
   }
+  return {};
+}
+
+Outcome Channel::handle(const amqp::BasicConsume& method) {
+  if (Outcome refused = refuse_consumer(method.consumer_tag)) return refused;
   if (queue_name(method.queue) == broker::kReplyQueue) return consume_replies(method);
   broker::QueueHandle* handle = nullptr;
   if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   std::int32_t priority = 0;
-  if (!method.arguments.empty()) {
-    const auto arguments = amqp::decode_table(method.arguments);
-    const amqp::FieldValue* const value = arguments.ok() ? arguments->find("x-priority") : nullptr;
-    if (value != nullptr) {
-      const auto number = amqp::as_integer(*value);
-      if (!number) {
-        return amqp::channel_error(amqp::ReplyCode::precondition_failed,
-                                   fmt::format("invalid arg 'x-priority' for queue '{}' in vhost "
-                                               "'{}': unacceptable type {}",
-                                               handle->definition.name, session_.vhost_name(),
-                                               amqp::type_name(value->type())));
-      }
-      priority = static_cast<std::int32_t>(std::clamp<std::int64_t>(*number, INT32_MIN, INT32_MAX));
-    }
-  }
+  if (Outcome error = read_consumer_arguments(method.arguments, *handle, priority)) return error;
   auto consumer = std::make_unique<ConsumerRecord>();
   consumer->channel = number_;
   consumer->tag = method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
@@ -197,8 +217,7 @@ void Channel::on_consumer_cancelled(ConsumerRecord& consumer) {
 
 void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& delivery) {
   const broker::MessageView message(*delivery.block);
-  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home,
-                                0};
+  const UnackedDelivery unacked{delivery.queue, delivery.place, consumer.number, consumer.home, 0};
   if (delivery.granted && delivery.limit_epoch == limit_epoch_) {
     WARREN_ASSERT(consumer.granted > 0 && shared_granted_ > 0);
     --consumer.granted;
@@ -227,6 +246,12 @@ std::uint64_t Channel::track(const UnackedDelivery& delivery, bool no_ack) {
 Outcome Channel::handle(const amqp::BasicGet& method) {
   broker::QueueHandle* handle = nullptr;
   if (Outcome error = find_readable_queue(method.queue, handle)) return error;
+  if (!handle->definition.arguments.empty()) {
+    const auto arguments = amqp::decode_table(handle->definition.arguments);
+    if (arguments.ok()) {
+      if (auto error = broker::check_get(*arguments, describe(handle->definition))) return error;
+    }
+  }
   used_shards_ |= std::uint64_t{1} << handle->home;
   PendingRequest pending;
   pending.what = Waiting::get;

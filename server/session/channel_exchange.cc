@@ -50,12 +50,11 @@ Outcome Channel::handle(const amqp::ExchangeDeclare& method) {
   definition.auto_delete = method.auto_delete;
   definition.internal = method.internal;
   definition.arguments = method.arguments.value;
-  if (!definition.arguments.empty()) {
-    const auto arguments = amqp::decode_table(definition.arguments);
-    const std::string object = fmt::format("exchange '{}' in vhost '{}'", name, definition.vhost);
-    if (arguments.ok()) {
-      if (auto error = broker::check_exchange_arguments(definition.type, *arguments, object))
-        return error;
+  const auto arguments = amqp::decode_table(definition.arguments);
+  const std::string object = fmt::format("exchange '{}' in vhost '{}'", name, definition.vhost);
+  if (arguments.ok()) {
+    if (auto error = broker::check_exchange_arguments(definition.type, *arguments, object)) {
+      return error;
     }
   }
   if (const std::string alternate = broker::alternate_exchange(definition.arguments);

@@ -131,8 +131,13 @@ bool Channel::ask_for_duplicate(const BlockRef& block, Bytes headers) {
   request.id = std::move(*id);
   request.now = session_.clock().now();
   const ShardIndex home = broker().dedup_home(request.vhost, request.exchange);
+  request.id.claim = broker().new_dedup_claim();
+  claim_ = DedupClaim{request.exchange, request.id.id, request.id.claim};
   if (home == broker().index()) {
-    if (broker().is_duplicate(request)) route_.queues.clear();
+    if (broker().is_duplicate(request)) {
+      route_.queues.clear();
+      claim_.reset();
+    }
     return false;
   }
   PendingRequest pending;
@@ -148,17 +153,25 @@ bool Channel::ask_for_duplicate(const BlockRef& block, Bytes headers) {
 Outcome Channel::on_duplicate_answer(const PendingRequest& pending, bool duplicate) {
   if (duplicate) {
     route_.queues.clear();
+    claim_.reset();
   } else {
     // The topology may have changed meanwhile.
     amqp::PropertiesView properties;
     amqp::parse_properties(broker::MessageView(*pending.block).properties(), properties);
-    if (Outcome error = find_publish_route(properties)) return error;
+    if (Outcome error = find_publish_route(properties)) return error;  // gives the claim up
   }
   return publish_routed(pending.block);
 }
 
+void Channel::give_up(const DedupClaim& claim) {
+  const ShardIndex home = broker().dedup_home(session_.vhost_name(), claim.exchange);
+  broker().send(home,
+                broker::DedupForget{session_.vhost_name(), claim.exchange, claim.id, claim.number});
+}
+
 Outcome Channel::publish_routed(const BlockRef& block) {
   if (tx_) return defer_publish(block);
+  claim_.reset();
   broker::Published published;
   if (confirming_) {
     const storage::CommitToken token = broker::BrokerShard::confirm_token(

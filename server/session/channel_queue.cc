@@ -87,7 +87,11 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
     const std::string object =
         fmt::format("queue '{}' in vhost '{}'", definition.name, definition.vhost);
     if (arguments.ok()) {
+      if (server_named) {
+        if (auto error = broker::check_server_named(*arguments)) return error;
+      }
       if (auto error = broker::check_queue_arguments(*arguments, object)) return error;
+      if (auto error = broker::check_queue_properties(definition, *arguments, object)) return error;
     }
   }
   if (definition.exclusive) session_.mark_owner();

@@ -94,11 +94,13 @@ bool Channel::send_direct_replies(const BlockRef& block, bool ask) {
 
 // A mandatory reply was taken, or its requester is gone: the return goes out before the confirm
 // (B6).
-void Channel::on_direct_reply_answer(const PendingRequest& pending, bool gone) {
+Outcome Channel::on_direct_reply_answer(const PendingRequest& pending, bool gone) {
   if (gone) return_unroutable(pending.block);
-  if (pending.publish_seq == 0) return;
-  on_confirmed(pending.publish_seq);
-  session_.mark_confirms(number_);
+  if (pending.publish_seq != 0) {
+    on_confirmed(pending.publish_seq);
+    session_.mark_confirms(number_);
+  }
+  return {};
 }
 
 bool Channel::take_direct_reply(const broker::DirectReply& reply) {

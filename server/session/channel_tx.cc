@@ -44,6 +44,8 @@ Outcome Channel::defer_publish(BlockRef block) {
       if (broker::is_reply_address(key)) publish.reply_addresses.emplace_back(key);
     });
   }
+  publish.claim = std::move(claim_);
+  claim_.reset();
   publish.block = std::move(block);
   tx_->publishes.push_back(std::move(publish));
   return {};
@@ -91,11 +93,20 @@ Outcome Channel::handle(const amqp::TxCommit&) {
   return {};
 }
 
+// What is not committed may come again.
+void Channel::give_up_deferred() {
+  if (!tx_) return;
+  for (const DeferredPublish& publish : tx_->publishes) {
+    if (publish.claim) give_up(*publish.claim);
+  }
+}
+
 Outcome Channel::handle(const amqp::TxRollback&) {
   if (!tx_) return not_transactional();
   std::vector<UnackedDelivery> back;
   for (const DeferredSettlement& settled : tx_->settled) back.push_back(settled.delivery);
   if (!back.empty()) unacked_.restore(back);
+  give_up_deferred();
   tx_.emplace();
   send(amqp::TxRollbackOk{});
   return {};

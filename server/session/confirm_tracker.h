@@ -26,25 +26,24 @@ class ConfirmTracker {
   // Calls answer(seq, multiple, acked) for everything that became decided.
   template <class Answer>
   void flush(Answer&& answer) {
-    std::uint64_t acked = 0;  // of the run that ends at base_ - 1: to be told
-    std::uint64_t run = 0;    // its length, answered ones among them
+    std::uint64_t acked = 0;  // to be told, without a nack between them
+    std::uint64_t last = 0;   // of these; never one that was answered before
     const auto tell = [&] {
-      if (acked > 0) answer(base_ - 1, run > 1, true);
+      if (acked > 0) answer(last, acked > 1, true);
       acked = 0;
-      run = 0;
     };
     while (!window_.empty() && window_.front().pending == 0) {
       const Publish publish = window_.front();
-      const bool nack = publish.refused && !publish.answered;
-      if (nack) tell();
+      const std::uint64_t seq = base_;
       window_.pop_front();
       ++base_;
-      ++run;
-      if (nack) {
-        answer(base_ - 1, false, false);
-        run = 0;
-      } else if (!publish.answered) {
+      if (publish.answered) continue;
+      if (publish.refused) {
+        tell();
+        answer(seq, false, false);
+      } else {
         ++acked;
+        last = seq;
       }
     }
     tell();

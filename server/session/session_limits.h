@@ -16,6 +16,7 @@ struct SessionLimits {
   std::uint16_t channel_max = 2047;
   std::uint16_t heartbeat_s = 60;
   std::uint64_t message_bytes_max = 128_MiB;
+  std::size_t consumers_per_channel_max = 0;  // 0: no limit
   Duration handshake_timeout = std::chrono::seconds(10);
   // Compatibility strings: clients switch behaviour on them.
   std::string product = "RabbitMQ";

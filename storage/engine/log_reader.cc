@@ -99,8 +99,8 @@ Result<ReadOutcome> LogReader::run() {
 Result<ReadOutcome> LogReader::run_fetch() {
   Seq last_chunk = 0;
   std::set<Seq> wanted;
+  for (const DueEntry& entry : request_.wanted) wanted.insert(entry.seq);
   for (const DueEntry& entry : request_.wanted) {
-    wanted.insert(entry.seq);
     if (entry.chunk == last_chunk) continue;
     last_chunk = entry.chunk;
     Source source{std::make_unique<ChunkCursor>(store_, Family::queue_log,

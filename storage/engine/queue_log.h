@@ -127,8 +127,11 @@ class QueueLog {
   // The index of durable messages by due time: entries behind `after`, at most `limit`, ascending,
   // as far as they are committed. One at a time, apart from read().
   virtual void read_due(const DueEntry& after, std::size_t limit, DueCallback callback) = 0;
-  // Reads released messages out of their turn, so that they can be settled. One call at a time.
+  // Reads released messages out of their turn, so that they can be settled: each one is settled or
+  // put back. One call at a time.
   virtual void fetch(std::vector<DueEntry> entries, FetchCallback callback) = 0;
+  // What fetch() gave is not settled after all.
+  virtual void put_back(Seq seq) = 0;
   // Forgets the whole index but for the given entries (their chunks do not matter), which are of
   // messages that the queue holds in memory.
   virtual void reset_due(std::vector<DueEntry> keep) = 0;

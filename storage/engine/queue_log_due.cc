@@ -62,10 +62,11 @@ void QueueLogImpl::finish_fetch(Result<ReadOutcome> outcome) {
     const bool unread = base >= unread_from_ && base < unread_to_ &&
                         !any_holds(fetch_settled_, base) &&
                         durable_chunks_.at_base(base) == nullptr;
-    if (unread) fetched_.try_emplace(base, Fetched{std::move(loaded.meta), 0});
+    if (unread) fetched_.try_emplace(base, Fetched{std::move(loaded.meta), 0, 0});
   }
   std::erase_if(outcome->messages,
                 [this](const StoredMessage& message) { return !fetched_live(message.seq); });
+  for (const StoredMessage& message : outcome->messages) ++find_fetched(message.seq)->given;
   callback(std::move(outcome->messages));
 }
 
@@ -85,8 +86,13 @@ bool QueueLogImpl::settle_fetched(Seq seq, std::uint64_t bytes, const MessageNot
   Fetched* const fetched = find_fetched(seq);
   if (fetched == nullptr) return false;
   fetched->changed = hand_overs_ + 1;
+  --fetched->given;
   settle_durable(fetched->meta, *fetched->meta.index_of(seq), bytes, notes);
   return true;
+}
+
+void QueueLogImpl::put_back(Seq seq) {
+  if (Fetched* const fetched = find_fetched(seq)) --fetched->given;
 }
 
 // Lets go of what the disk knows as well. While a read of the stretch runs it may have seen the
@@ -96,7 +102,7 @@ void QueueLogImpl::evict_fetched() {
   const bool full = fetched_.size() >= kFetchedMax;
   std::erase_if(fetched_, [&](const auto& one) {
     const Fetched& fetched = one.second;
-    if (fetched.changed > hand_overs_durable_) return false;
+    if (fetched.given > 0 || fetched.changed > hand_overs_durable_) return false;
     return full || !fetched.meta.live();
   });
 }

@@ -70,6 +70,7 @@ class QueueLogImpl final : public QueueLog {
   void read(Seq from, Seq to, std::size_t bytes_hint, ReadCallback callback) override;
   void read_due(const DueEntry& after, std::size_t limit, DueCallback callback) override;
   void fetch(std::vector<DueEntry> entries, FetchCallback callback) override;
+  void put_back(Seq seq) override;
   void reset_due(std::vector<DueEntry> keep) override;
   void erase_due(const DueEntry& entry) override;
   bool may_deliver(Seq seq) override;
@@ -114,6 +115,7 @@ class QueueLogImpl final : public QueueLog {
   struct Fetched {
     ChunkMeta meta;
     std::uint64_t changed = 0;  // the hand-over that carries its last change; 0: none
+    std::uint32_t given = 0;    // messages that the queue has, and has not settled
   };
 
   void touch();

@@ -4,11 +4,14 @@
 #include <cstdio>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "tests/conformance/rules_document.h"
 #include "tests/conformance/socket_world.h"
 #include "tests/conformance/wire_script.h"
 
@@ -21,6 +24,7 @@ struct Options {
   std::string cases = WARREN_CASES;
   std::string part;
   std::string known;
+  std::string rules;
   bool slow = false;
 };
 
@@ -63,6 +67,17 @@ std::set<std::string> read_known(const std::string& path) {
   return names;
 }
 
+int refresh(const std::string& path, const std::vector<Case>& cases) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  in.close();
+  std::ofstream(path, std::ios::binary) << warren::conformance::refresh_rules(text.str(), cases);
+  const auto problems = warren::conformance::rule_problems(text.str(), cases);
+  for (const std::string& problem : problems) fmt::print("{}\n", problem);
+  return problems.empty() ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -71,6 +86,7 @@ int main(int argc, char** argv) {
   app.add_option("--uri", options.uri, "amqp://user:password@host:port/vhost");
   app.add_option("--cases", options.cases, "directory of the cases");
   app.add_option("--known", options.known, "a list of cases that are known to fail there");
+  app.add_option("--rules", options.rules, "brings the lists of cases in this document up to date");
   app.add_flag("--slow", options.slow, "also the cases that wait for seconds");
   app.add_option("part", options.part, "only cases whose 'file: name' has this in it");
   CLI11_PARSE(app, argc, argv);
@@ -81,6 +97,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\n", uri.ok() ? cases.error().text : uri.error().text);
     return 2;
   }
+  if (!options.rules.empty()) return refresh(options.rules, *cases);
   warren::conformance::SocketWorld world(uri.take());
   if (world.connect() == nullptr) {
     fmt::print(stderr, "nobody answers at {}\n", options.uri);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Where messages go: extra routing keys, direct replies, exchanges that choose."""
+"""Where messages go: extra routing keys, direct replies, exchanges that choose or drop."""
 
 import pathlib
 import sys
@@ -140,6 +140,50 @@ class ConsistentHash(BrokerCase):
         for key in ("0", "-1", "many", ""):
             self.assert_channel_closed(406, "The binding key must be", self.channel().queue_bind,
                                        queue, exchange, key)
+
+
+class Deduplication(BrokerCase):
+    def test_each_id_passes_once_whoever_sends_it(self):
+        channels = [self.channel() for _ in range(4)]
+        exchange = self.name("exchange")
+        queue = self.queue(channels[0], durable=True)
+        channels[0].exchange_declare(exchange, "fanout", durable=True, arguments={
+            "x-message-deduplication": True, "x-cache-size": 1000,
+            "x-deduplication-header": "order-id"})
+        channels[0].queue_bind(queue, exchange)
+        for channel in channels:
+            channel.confirm_delivery()
+        for number in range(200):
+            for channel in channels:
+                channel.basic_publish(exchange, "", b"%d" % number, pika.BasicProperties(
+                    delivery_mode=2, headers={"order-id": number}))
+        self.assertEqual(self.bodies(channels[0], queue, 200),
+                         [b"%d" % number for number in range(200)])
+        self.assert_empty(channels[0], queue)
+
+    def test_wrong_arguments_are_406(self):
+        for name, value in (("x-message-deduplication", "yes"), ("x-cache-size", 0),
+                            ("x-cache-ttl", -1), ("x-deduplication-header", 5)):
+            arguments = {"x-message-deduplication": True, name: value}
+            self.assert_channel_closed(406, f"invalid arg '{name}'",
+                                       self.channel().exchange_declare, self.name("exchange"),
+                                       "fanout", arguments=arguments)
+
+
+class Limits(BrokerCase):
+    OPTIONS = ("--queue-max", "2", "--consumer-max-per-channel", "2")
+
+    def test_queues_and_consumers(self):
+        channel = self.channel()
+        queues = [self.queue(channel) for _ in range(2)]
+        self.assert_channel_closed(406, "queue limit in vhost '/' (2) is reached",
+                                   self.channel().queue_declare, "third")
+        for _ in range(2):
+            channel.basic_consume(queues[0], print)
+        with self.assertRaises(pika.exceptions.ConnectionClosedByBroker) as caught:
+            channel.basic_consume(queues[0], print)
+        self.assertEqual(caught.exception.reply_code, 530)
+        self.assertIn("reached maximum (2) of consumers per channel", caught.exception.reply_text)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ class Messages(BrokerCase):
 
     def test_what_is_not_implemented_says_so(self):
         with self.assertRaises(pika.exceptions.ConnectionClosedByBroker) as caught:
-            self.channel().tx_select()
+            self.channel().basic_recover(requeue=False)
         self.assertEqual(caught.exception.reply_code, 540)
 
     def test_closed_channel_leaves_its_connection_and_its_number_usable(self):

@@ -98,6 +98,8 @@ class Exchange {
   std::uint64_t route_mark = 0;
   // Set by the topology: the exchange of the "alternate-exchange" argument, by name; empty: none.
   std::string alternate;
+  // Set by the topology: the hidden queue for what is not due; empty: the exchange does not delay.
+  std::string delay_queue;
   // Set by the topology: it drops what it has seen; not set: it does not.
   std::optional<DedupSettings> dedup;
 

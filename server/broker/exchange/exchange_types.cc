@@ -3,6 +3,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/exchange/delayed.h"
 #include "server/broker/exchange/direct.h"
 #include "server/broker/exchange/fanout.h"
 #include "server/broker/exchange/hash.h"
@@ -46,11 +47,11 @@ const Row* find_type(std::string_view type) {
 }  // namespace
 
 bool is_exchange_type(std::string_view type) {
-  return find_type(type) != nullptr;
+  return type == kDelayedType || find_type(type) != nullptr;
 }
 
 std::unique_ptr<Exchange> make_exchange(storage::ExchangeDefinition definition) {
-  const Row* const row = find_type(definition.type);
+  const Row* const row = find_type(routing_type(definition));
   WARREN_ASSERT(row != nullptr);
   return row->factory(std::move(definition));
 }

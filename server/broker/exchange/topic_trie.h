@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Patterns of topic bindings, indexed by word. Words are separated by '.', '*' stands for exactly
-// one word, '#' for none or more; an empty word is a word ("a..b" has three), but the empty key has none. Matching
-// walks a set of trie nodes word by word, so that a pattern full of '#' costs no more than its
-// length. Bound: a key has at most 256 words (255 bytes), so removal recurses no deeper.
+// one word, '#' for none or more; an empty word is a word ("a..b" has three), but the empty key has
+// none. Matching walks a set of trie nodes word by word, so that a pattern full of '#' costs no
+// more than its length. Bound: a key has at most 256 words (255 bytes), so removal recurses no
+// deeper.
 #pragma once
 
 #include <memory>

@@ -30,7 +30,9 @@ struct Lane {
   std::vector<storage::DueEntry> expired;
   std::vector<storage::DueEntry> expired_in_tail;
   bool fetching = false;
-  bool refilling = false;  // the expiry index
+  bool refilling = false;     // the expiry index
+  std::uint64_t leaving = 0;  // taken out, and not let go yet
+  bool is_settled() const { return !reading && !fetching && leaving == 0; }
 };
 
 }  // namespace warren::broker

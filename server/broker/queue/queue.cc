@@ -138,14 +138,15 @@ void Queue::count(const CountRequest& request) {
 
 void Queue::purge(const PurgeRequest& request) {
   purges_.push_back(request);
-  const bool reading = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
-    return lane != nullptr && (lane->reading || lane->fetching);
-  });
-  if (!reading) finish_purge();
+  finish_purge();
 }
 
-// REQUIRES: no read is under way.
+// Not while messages are on their way in from the disk, or out.
 void Queue::finish_purge() {
+  if (purges_.empty()) return;
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr && !lane->is_settled()) return;
+  }
   std::vector<PurgeRequest> purges;
   purges.swap(purges_);
   for (const PurgeRequest& request : purges) {

@@ -208,6 +208,7 @@ class Queue {
   void on_fetched(Lane& lane, const std::vector<storage::DueEntry>& wanted,
                   Result<std::vector<storage::StoredMessage>> result);
   void fetch_expired(Lane& lane);
+  void close_empty_gap(Lane& lane);
   void refill_expiry(Lane& lane);
   void drop_overflow();
   bool is_over_limit() const;

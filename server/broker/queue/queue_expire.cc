@@ -86,12 +86,18 @@ void Queue::on_fetched(Lane& lane, const std::vector<storage::DueEntry>& wanted,
   std::vector<Seq> came;
   for (storage::StoredMessage& stored : *result) {
     came.push_back(stored.seq);
-    // Read in its turn meanwhile: it is in the window, or was taken from there.
-    if (!lane.ready.in_gap(stored.seq)) continue;
+    if (!lane.ready.in_gap(stored.seq)) {
+      // Read in its turn meanwhile: it is in the window, or was taken from there.
+      log(lane).put_back(stored.seq);
+      continue;
+    }
     auto message = accept_stored(lane, std::move(stored));
     if (!message) continue;
     message->indexed = true;
-    if (message->deadline_ms > host_.now_ms()) continue;  // it was given more time meanwhile
+    if (message->deadline_ms > host_.now_ms()) {
+      log(lane).put_back(message->seq);  // a policy gave it more time
+      continue;
+    }
     lane.ready.remove_from_gap(*message);
     leave(lane, std::move(*message), DeathReason::expired);
   }
@@ -103,12 +109,16 @@ void Queue::on_fetched(Lane& lane, const std::vector<storage::DueEntry>& wanted,
       log(lane).erase_due(entry);
     }
   }
-  if (!purges_.empty() && !lane.reading) finish_purge();
-  if (lane.ready.has_gap() && lane.ready.gap().count == 0 && !lane.reading) {
-    const ReadyStore::Gap closed = lane.ready.close_empty_gap();
-    log(lane).settle_range(closed.begin, closed.end, 0, 0, 0);
-  }
+  finish_purge();
+  close_empty_gap(lane);
   host_.schedule(*this);
+}
+
+// All of the gap has left out of its turn: there is nothing to read in it.
+void Queue::close_empty_gap(Lane& lane) {
+  if (!lane.ready.has_gap() || lane.ready.gap().count > 0 || !lane.is_settled()) return;
+  const ReadyStore::Gap closed = lane.ready.close_empty_gap();
+  log(lane).settle_range(closed.begin, closed.end, 0, 0, 0);
 }
 
 void Queue::refill_expiry(Lane& lane) {

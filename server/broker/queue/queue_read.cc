@@ -69,7 +69,7 @@ void Queue::on_read(Lane& lane, Result<storage::ReadResult> result) {
     WLOG(error, "messages could not be read and are passed over vhost='{}' queue='{}' count={}",
          printable(definition_.vhost), printable(definition_.name), missing);
   }
-  if (!purges_.empty() && !lane.fetching) finish_purge();
+  finish_purge();
   host_.schedule(*this);
 }
 

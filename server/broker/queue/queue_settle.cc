@@ -66,6 +66,7 @@ void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
   leaving.place = make_place(lane.index, message.seq);
   leaving.message = std::move(message);
   leaving.reason = reason;
+  ++lane.leaving;
   host_.dead_letter(*this, std::move(leaving));
 }
 
@@ -79,6 +80,10 @@ void Queue::let_go(const Leaving& leaving) {
     }
   }
   forget(lane, leaving.message);
+  WARREN_ASSERT(lane.leaving > 0);
+  if (--lane.leaving > 0) return;
+  finish_purge();
+  close_empty_gap(lane);
 }
 
 void Queue::holder_gone(ChannelKey holder) {

@@ -19,7 +19,9 @@ class Newest(client_case.EveryClient):
     @classmethod
     def program(cls):
         folder = made("amqplib", ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
-                                  "--fetch-retries=5", f"--cache={MADE / 'npm-cache'}"])
+                                  "--fetch-retries=2", "--fetch-timeout=30000",
+                                  "--fetch-retry-maxtimeout=10000",
+                                  f"--cache={MADE / 'npm-cache'}"])
         return ["node", folder / "client.js"]
 
     def test_bodies_are_split_at_the_agreed_frame_size(self):

@@ -29,21 +29,32 @@ std::string id_of(const FieldTable& headers, const DedupSettings& settings = {})
 TEST(Dedup, RemembersEachIdOnce) {
   DedupCache cache(10);
   const Instant now{};
-  EXPECT_TRUE(cache.insert({"a", {}}, now));
-  EXPECT_FALSE(cache.insert({"a", {}}, now));
-  EXPECT_TRUE(cache.insert({"b", {}}, now));
-  EXPECT_FALSE(cache.insert({"a", {}}, now + std::chrono::hours(1000)));
+  EXPECT_TRUE(cache.insert({"a"}, now));
+  EXPECT_FALSE(cache.insert({"a"}, now));
+  EXPECT_TRUE(cache.insert({"b"}, now));
+  EXPECT_FALSE(cache.insert({"a"}, now + std::chrono::hours(1000)));
 }
 
 TEST(Dedup, ForgetsTheOldestWhenFull) {
   DedupCache cache(3);
   const Instant now{};
-  for (const char* const id : {"a", "b", "c"}) EXPECT_TRUE(cache.insert({id, {}}, now));
-  EXPECT_FALSE(cache.insert({"a", {}}, now));  // being seen again makes it no younger
-  EXPECT_TRUE(cache.insert({"d", {}}, now));
+  for (const char* const id : {"a", "b", "c"}) EXPECT_TRUE(cache.insert({id}, now));
+  EXPECT_FALSE(cache.insert({"a"}, now));  // being seen again makes it no younger
+  EXPECT_TRUE(cache.insert({"d"}, now));
   EXPECT_EQ(cache.size(), 3U);
-  EXPECT_FALSE(cache.insert({"b", {}}, now));
-  EXPECT_TRUE(cache.insert({"a", {}}, now));
+  EXPECT_FALSE(cache.insert({"b"}, now));
+  EXPECT_TRUE(cache.insert({"a"}, now));
+}
+
+TEST(Dedup, ForgetsWhatWasNotPublished) {
+  DedupCache cache(10);
+  EXPECT_TRUE(cache.insert({"a", {}, 1}, Instant{}));
+  cache.forget("a", 2);  // not the one that brought it
+  EXPECT_FALSE(cache.insert({"a", {}, 3}, Instant{}));
+  cache.forget("a", 1);
+  EXPECT_EQ(cache.size(), 0U);
+  EXPECT_EQ(cache.bytes(), 0U);
+  EXPECT_TRUE(cache.insert({"a", {}, 4}, Instant{}));
 }
 
 TEST(Dedup, ForgetsAfterItsTime) {
@@ -63,11 +74,11 @@ TEST(Dedup, MemoryIsBounded) {
   DedupCache cache(kDedupSizeMax);
   const std::string large(1_MiB, 'x');
   for (int i = 0; i < 300; ++i) {
-    EXPECT_TRUE(cache.insert({large + std::to_string(i), {}}, Instant{}));
+    EXPECT_TRUE(cache.insert({large + std::to_string(i)}, Instant{}));
   }
   EXPECT_LE(cache.bytes(), kDedupBytesMax);
   EXPECT_GT(cache.size(), 250U);
-  EXPECT_FALSE(cache.insert({large + "299", {}}, Instant{}));
+  EXPECT_FALSE(cache.insert({large + "299"}, Instant{}));
 }
 
 TEST(Dedup, ReadsTheIdOfAMessage) {

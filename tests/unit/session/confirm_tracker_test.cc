@@ -86,7 +86,21 @@ TEST(ConfirmTracker, NothingToWaitForIsConfirmedAtOnce) {
   tracker.add(0);
   EXPECT_EQ(flushed(tracker), "3");
   tracker.confirm(2);
-  EXPECT_EQ(flushed(tracker), "3m");
+  EXPECT_EQ(flushed(tracker), "2");
+}
+
+// An answer never names a publish that was answered before, a nacked one least of all.
+TEST(ConfirmTracker, NamesWhatItAnswers) {
+  ConfirmTracker tracker;
+  for (int i = 0; i < 4; ++i) tracker.add(1);
+  tracker.refuse(2);
+  tracker.confirm(4);
+  EXPECT_EQ(flushed(tracker), "2n 4");
+  tracker.confirm(1);
+  EXPECT_EQ(flushed(tracker), "1");
+  tracker.confirm(3);
+  EXPECT_EQ(flushed(tracker), "3");
+  EXPECT_EQ(tracker.unconfirmed(), 0U);
 }
 
 TEST(ConfirmTracker, AnswersEachExactlyOnceInAnyOrder) {

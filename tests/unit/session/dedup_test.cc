@@ -147,6 +147,92 @@ TEST_P(Deduplication, ANewExchangeOfTheNameKnowsNothing) {
   }
 }
 
+// A publish that was rolled back, or whose channel went, did not take place.
+TEST_P(Deduplication, WhatWasNotCommittedMayComeAgain) {
+  SimClient& client = near();
+  SimClient& other = far();
+  for (const char* const name : kNames) {
+    exchange(client, name, "fanout", arguments());
+    declare(other, name);
+    bind(client, name, name, "");
+  }
+  client.call(1, TxSelect{});
+  client.expect<TxSelectOk>(1);
+  for (const char* const name : kNames) publish(client, message(name, "1"));
+  client.call(1, TxRollback{});
+  client.expect<TxRollbackOk>(1);
+  for (const char* const name : kNames) publish(client, message(name, "1"));
+  client.call(1, ChannelClose{});
+  client.expect<ChannelCloseOk>(1);
+  for (const char* const name : kNames) {
+    publish(other, message(name, "1"));
+    publish(other, message(name, "1"));
+    EXPECT_EQ(depth(other, name), 1U);
+  }
+  // What was committed may not.
+  client.call(1, ChannelOpen{});
+  client.expect<ChannelOpenOk>(1);
+  client.call(1, TxSelect{});
+  client.expect<TxSelectOk>(1);
+  for (const char* const name : kNames) publish(client, message(name, "2"));
+  client.call(1, TxCommit{});
+  client.expect<TxCommitOk>(1);
+  client.call(1, TxRollback{});
+  client.expect<TxRollbackOk>(1);
+  for (const char* const name : kNames) {
+    publish(other, message(name, "2"));
+    EXPECT_EQ(depth(other, name), 2U);
+  }
+}
+
+// A connection that is lost at any moment: either its message is there, or its id is free.
+TEST(DeduplicationRace, LostConnectionLeavesNoIdWithoutItsMessage) {
+  int published = 0;
+  int lost = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    SimOptions options;
+    options.shards = 3;
+    options.seed = seed;
+    SimBroker broker(options);
+    SimClient& client = broker.connect(1);
+    SimClient& other = broker.connect(0);
+    std::string arguments;
+    encode_table(arguments, FieldTable().set("x-message-deduplication", true));
+    std::string name;  // its home is neither's
+    for (int i = 0; name.empty(); ++i) {
+      const std::string candidate = fmt::format("d{}", i);
+      if (broker.shard(1).dedup_home("/", candidate) == 2) name = candidate;
+    }
+    ExchangeDeclare declare;
+    declare.exchange = name;
+    declare.type = "fanout";
+    declare.arguments = arguments;
+    other.call(1, declare);
+    other.call(1, QueueDeclare{.queue = "q"});
+    other.call(1, QueueBind{.queue = "q", .exchange = name});
+    while (other.has_received()) other.take();
+    std::string headers;
+    encode_table(headers, FieldTable().set("x-deduplication-header", "1"));
+    const PublishOptions message{
+        .exchange = name, .routing_key = "k", .body = "m", .headers = headers};
+    const auto depth = [&] {
+      other.call(1, QueueDeclare{.queue = "q", .passive = true});
+      const Received answer = other.expect<QueueDeclareOk>(1);
+      return SimClient::as<QueueDeclareOk>(answer).message_count;
+    };
+    client.publish(1, message);
+    for (std::uint64_t i = 0; i < seed % 25; ++i) broker.step();
+    broker.disconnect(client);
+    broker.settle();
+    ++(depth() == 1 ? published : lost);
+    other.publish(1, message);
+    broker.settle();
+    EXPECT_EQ(depth(), 1U) << "seed " << seed;
+  }
+  EXPECT_GT(published, 10);
+  EXPECT_GT(lost, 10);
+}
+
 // The exchange goes while a publish waits for its answer: in any order of events the message is in
 // its queue or its channel is closed.
 TEST(DeduplicationRace, ExchangeThatGoesMeanwhileIs404) {

@@ -84,6 +84,26 @@ TEST_P(Exchanges, HashOfAPropertyIsLookedAtEachTime) {
   EXPECT_GT(depth(client, "b"), 10U);
 }
 
+// A dead message is a message like any other.
+TEST_P(Exchanges, HashOfAPropertyOfADeadLetter) {
+  SimClient& client = near();
+  exchange(client, "h", "x-consistent-hash", FieldTable().set("hash-property", "message_id"));
+  for (const char* const queue : {"a", "b"}) {
+    declare(client, queue);
+    bind(client, queue, "h", "1");
+  }
+  declare(client, "short", FieldTable().set("x-max-length", 0).set("x-dead-letter-exchange", "h"));
+  for (int i = 0; i < 50; ++i) {
+    publish(client, {.exchange = {},
+                     .routing_key = "short",
+                     .body = "m",
+                     .message_id = fmt::format("id{}", i)});
+  }
+  EXPECT_EQ(depth(client, "a") + depth(client, "b"), 50U);
+  EXPECT_GT(depth(client, "a"), 10U);
+  EXPECT_GT(depth(client, "b"), 10U);
+}
+
 TEST_P(Exchanges, RandomTakesOneQueueEach) {
   SimClient& client = near();
   for (const char* const type : {"x-random", "x-local-random"}) {

@@ -204,7 +204,8 @@ TEST_P(Tx, ACrashLeavesADeadLetterInOnePlace) {
     b.send(1, nack);
     for (int i = 0; i < steps; ++i) {
       broker.step();
-      if (i % 4 == 3) broker.clock().advance(std::chrono::milliseconds(6));  // nobody waits for the disk
+      if (i % 4 == 3)
+        broker.clock().advance(std::chrono::milliseconds(6));  // nobody waits for the disk
     }
     broker.crash(static_cast<std::size_t>(steps % 3));
     broker.start();
