@@ -44,6 +44,7 @@ Result<ChunkReader> ChunkReader::open(Bytes chunk) {
 }
 
 bool ChunkReader::index_is_sound() const {
+  if (first_ == 0) return false;  // seqs start at 1
   std::uint32_t previous_end = 0;
   for (std::uint32_t i = 0; i < count_; ++i) {
     const char* const raw = index_.data() + std::size_t{i} * kChunkIndexEntryBytes;

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "storage/base/crc32c.h"
 #include "storage/record/chunk_reader.h"
 #include "storage/record/chunk_writer.h"
 
@@ -86,6 +87,16 @@ TEST(Chunk, ForeignTailIsNoticed) {
       EXPECT_FALSE(ChunkReader::open(mixed).ok()) << at;
     }
   }
+}
+
+// Found by fuzz_chunk: seqs start at 1, whoever sealed it.
+TEST(Chunk, AMessageZeroIsRefused) {
+  const std::vector<ChunkEntry> entries = {{1, "a"}};
+  std::string bytes = encode_chunk(kLog, entries);
+  for (const std::size_t low_octet : {31, 39}) bytes[low_octet] = 0;  // first and last seq
+  std::string sealed;
+  ByteWriter(sealed).u32(crc32c(Bytes(bytes).substr(4)));
+  EXPECT_FALSE(ChunkReader::open(sealed + bytes.substr(4)).ok());
 }
 
 TEST(Chunk, RandomChunksRoundTrip) {
