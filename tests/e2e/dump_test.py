@@ -290,7 +290,7 @@ class Moving(StoreCase):
                 headers={"n": number, "deep": {"list": [1, "two", None, b"\xff"]}}))
         lanes = self.name("lanes")
         channel.queue_declare(lanes, durable=True, arguments={
-            "x-max-priority": 5, "x-queue-type": "classic", "x-delivery-limit": 20})
+            "x-max-priority": 5, "x-queue-type": "classic"})
         for number in range(60):
             channel.basic_publish("", lanes, b"%d" % number, pika.BasicProperties(
                 delivery_mode=2, priority=number % 7, expiration="86400000"))
