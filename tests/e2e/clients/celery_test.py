@@ -17,7 +17,7 @@ import celery
 from e2e_case import BrokerCase, run
 from tasks import make_app
 
-RESULT_SECONDS = 40
+RESULT_SECONDS = 60
 
 
 class CeleryCase(BrokerCase):
