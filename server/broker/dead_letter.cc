@@ -122,6 +122,18 @@ std::vector<std::string> closed_queues(const FieldArray& deaths, std::uint8_t ow
   return closed;
 }
 
+// The headers with their history, as far as it fits into a table: the latest death alone, or none.
+std::string encode_history(FieldTable& headers, Bytes before) {
+  std::string encoded;
+  amqp::encode_table(encoded, headers);
+  if (amqp::valid_table(encoded)) return encoded;
+  const FieldArray deaths = *headers.find("x-death")->get<FieldArray>();
+  headers.set("x-death", FieldArray{deaths.front()});
+  encoded.clear();
+  amqp::encode_table(encoded, headers);
+  return amqp::valid_table(encoded) ? encoded : std::string(before);
+}
+
 }  // namespace
 
 std::string_view death_reason_name(DeathReason reason) {
@@ -161,8 +173,8 @@ DeadLetter make_dead_letter(const Block& block, const Death& death) {
   }
   // It would die of its time again.
   properties.expiration.reset();
-  std::string header_bytes;
-  amqp::encode_table(header_bytes, headers);
+  const Bytes before = properties.headers ? properties.headers->value : Bytes{};
+  const std::string header_bytes = encode_history(headers, before);
   properties.headers = amqp::TableBytes{header_bytes};
   std::string property_bytes;
   amqp::encode_properties(property_bytes, properties);

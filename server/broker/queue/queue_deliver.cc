@@ -31,10 +31,10 @@ void Queue::dispatch() {
   if (is_delayed()) {
     expire(true);
   } else {
-    expire(false);
+    // A time to live of zero is for consumers that wait, not for a basic.get behind the publish.
+    expire(ring_.empty());
     serve_gets();
     deliver_to_consumers();
-    // A time to live of zero: whoever could take it has.
     expire(true);
     drop_overflow();
     if (drops_left_ < kDropsPerDispatch) serve_gets();
