@@ -14,10 +14,8 @@ void ExpiryIndex::start_on_disk() {
 
 bool ExpiryIndex::wants(std::int64_t deadline_ms) {
   if (index_all_) return true;
-  if (deadline_ms != kNoDeadline && deadline_ms < latest_ahead_ms_ - kToleranceMs &&
-      latest_ahead_ms_ != kEarly) {
-    return true;
-  }
+  const bool somebody_ahead = latest_ahead_ms_ != kEarly;
+  if (somebody_ahead && deadline_ms < latest_ahead_ms_ - kToleranceMs) return true;
   latest_ahead_ms_ = std::max(latest_ahead_ms_, deadline_ms);
   return false;
 }
