@@ -40,7 +40,8 @@ std::vector<DueEntry> ExpiryIndex::take_due(std::int64_t now_ms, std::size_t lim
   std::vector<DueEntry> due;
   while (!entries_.empty() && due.size() < limit) {
     const auto first = entries_.begin();
-    if (first->first.first > now_ms) break;
+    // Beyond the horizon the disk may have earlier ones.
+    if (first->first.first > now_ms || first->first > horizon_) break;
     due.push_back(DueEntry{first->first.first, first->first.second, first->second.chunk});
     entries_.erase(first);
   }

@@ -44,7 +44,8 @@ class ExpiryIndex {
   void remove(const ReadyMessage& message);
   void clear();
 
-  // Entries whose time has come, taken out; at most `limit`.
+  // Entries whose time has come, the earliest first, taken out; at most `limit`, and none while
+  // the disk has to be asked first.
   std::vector<storage::DueEntry> take_due(std::int64_t now_ms, std::size_t limit);
   // An entry was taken whose message lies on disk, and whose chunk is not known: it is read again.
   void look_again(const storage::DueEntry& entry);

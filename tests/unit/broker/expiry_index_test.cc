@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which messages are indexed, and that no entry is lost between memory and disk (B9), against a
+// model that keeps everything.
+#include "server/broker/queue/expiry_index.h"
+
+#include <map>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace warren::broker {
+namespace {
+
+using storage::DueEntry;
+
+ReadyMessage message(Seq seq, std::int64_t deadline_ms, Kept kept = Kept::durable) {
+  ReadyMessage message;
+  message.seq = seq;
+  message.deadline_ms = deadline_ms;
+  message.kept = kept;
+  message.indexed = true;
+  return message;
+}
+
+TEST(ExpiryIndex, OnlyWhatExpiresBeforeItsTurnIsIndexed) {
+  ExpiryIndex index;
+  index.on_empty();
+  EXPECT_FALSE(index.wants(1000));
+  EXPECT_FALSE(index.wants(1000));
+  EXPECT_FALSE(index.wants(2000));
+  EXPECT_FALSE(index.wants(2000 - ExpiryIndex::kToleranceMs));
+  EXPECT_TRUE(index.wants(1999 - ExpiryIndex::kToleranceMs));
+  EXPECT_FALSE(index.wants(kNoDeadline));
+  EXPECT_TRUE(index.wants(5000));
+  index.on_empty();
+  EXPECT_FALSE(index.wants(5000));
+}
+
+// A million messages of any deadlines, of which memory holds a few thousand: all come out when they
+// are due, in order, each once.
+TEST(ExpiryIndex, NothingIsLostBetweenMemoryAndDisk) {
+  std::mt19937_64 random(3);
+  ExpiryIndex index;
+  index.index_all();
+  std::map<std::pair<std::int64_t, Seq>, bool> disk;  // all that is stored and not gone
+  std::vector<ReadyMessage> unstored;
+  std::int64_t now = 0;
+  Seq seq = 0;
+  std::uint64_t out = 0;
+  std::size_t most = 0;
+  const auto refill = [&] {
+    while (index.wants_refill()) {
+      const DueEntry after = index.refill_after();
+      std::vector<DueEntry> found;
+      auto at = disk.upper_bound({after.due_ms, after.seq});
+      for (; at != disk.end() && found.size() < ExpiryIndex::kRefill; ++at) {
+        found.push_back({at->first.first, at->first.second, 1});
+      }
+      index.refill(found, found.size() < ExpiryIndex::kRefill);
+    }
+  };
+  for (int round = 0; round < 2000; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      const auto deadline = now + 1 + static_cast<std::int64_t>(random() % 200'000);
+      index.add(message(++seq, deadline));
+      unstored.push_back(message(seq, deadline));
+    }
+    if (random() % 3 != 0) {
+      for (const ReadyMessage& one : unstored) disk[{one.deadline_ms, one.seq}] = true;
+      unstored.clear();
+      index.on_stored(seq);
+    }
+    most = std::max(most, index.size());
+    now += static_cast<std::int64_t>(random() % 200);
+    refill();
+    std::int64_t last = 0;
+    while (true) {
+      const std::vector<DueEntry> due = index.take_due(now, 64);
+      if (due.empty()) break;
+      for (const DueEntry& entry : due) {
+        ASSERT_LE(entry.due_ms, now);
+        ASSERT_GE(entry.due_ms, last);
+        last = entry.due_ms;
+        ++out;
+        disk.erase({entry.due_ms, entry.seq});
+        std::erase_if(unstored, [&](const ReadyMessage& one) { return one.seq == entry.seq; });
+      }
+      refill();
+    }
+    if (!disk.empty()) {
+      ASSERT_GT(disk.begin()->first.first, now) << "left behind in round " << round;
+    }
+  }
+  EXPECT_EQ(out + disk.size() + unstored.size(), seq);
+  EXPECT_LT(most, ExpiryIndex::kEntriesMax + 1000);
+}
+
+}  // namespace
+}  // namespace warren::broker
