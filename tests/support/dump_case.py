@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of warren-dump: running it, and stores of real brokers to run it on."""
+"""What the tests of warren-dump share: the program, what it leaves untouched, stores of brokers."""
 
 import hashlib
 import json
