@@ -87,6 +87,25 @@ struct PendingRequest {
   std::uint64_t publish_seq = 0;        // direct_reply: to be confirmed; 0: not confirming
 };
 
+// What waits for tx.commit. Bound: kTransactionBytesMax.
+struct DeferredPublish {
+  BlockRef block;
+  bool persistent = false;
+  bool mandatory = false;
+  std::vector<std::string> queues;
+  std::vector<std::string> reply_addresses;
+  std::optional<DedupClaim> claim;  // to be given up if it is not committed
+};
+struct DeferredSettlement {
+  UnackedDelivery delivery;
+  broker::Settlement how = broker::Settlement::ack;
+};
+struct DeferredWork {
+  std::vector<DeferredPublish> publishes;
+  std::vector<DeferredSettlement> settled;
+  std::uint64_t bytes = 0;
+};
+
 // Runs on: the connection's shard. Owned by: ConnectionSession.
 class Channel {
  public:
@@ -230,24 +249,6 @@ class Channel {
     std::optional<broker::DedupSettings> dedup;  // never of a remembered route
   } route_;
 
-  // What waits for tx.commit. Bound: kTransactionBytesMax.
-  struct DeferredPublish {
-    BlockRef block;
-    bool persistent = false;
-    bool mandatory = false;
-    std::vector<std::string> queues;
-    std::vector<std::string> reply_addresses;
-    std::optional<DedupClaim> claim;  // to be given up if it is not committed
-  };
-  struct DeferredSettlement {
-    UnackedDelivery delivery;
-    broker::Settlement how = broker::Settlement::ack;
-  };
-  struct DeferredWork {
-    std::vector<DeferredPublish> publishes;
-    std::vector<DeferredSettlement> settled;
-    std::uint64_t bytes = 0;
-  };
   std::optional<DeferredWork> tx_;  // set in tx mode
   // Of the publish that is under way: nobody else's message with this id passes.
   std::optional<DedupClaim> claim_;
