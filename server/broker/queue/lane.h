@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include "storage/engine/queue_log.h"
 
 #include "server/broker/queue/expiry_index.h"
@@ -31,8 +33,9 @@ struct Lane {
   std::vector<storage::DueEntry> expired_in_tail;
   bool fetching = false;
   bool refilling = false;     // the expiry index
-  std::uint64_t leaving = 0;  // taken out, and not let go yet
-  bool is_settled() const { return !reading && !fetching && leaving == 0; }
+  // Taken out, and not let go yet: the disk still has them, and reads may bring them again.
+  boost::unordered_flat_set<Seq> leaving;
+  bool is_settled() const { return !reading && !fetching && leaving.empty(); }
 };
 
 }  // namespace warren::broker

@@ -48,7 +48,8 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   message.seq = lane.next_seq;
   message.block = block;
   describe(message);
-  if (lane.ready.count() == 0) lane.expiry.on_empty();
+  // What is unacked may come back, ahead of it.
+  if (lane.ready.count() == 0 && unacked_.empty()) lane.expiry.on_empty();
   message.indexed = lane.expiry.wants(message.deadline_ms);
   if (persistent && durable()) {
     message.kept = Kept::durable;

@@ -66,7 +66,7 @@ void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
   leaving.place = make_place(lane.index, message.seq);
   leaving.message = std::move(message);
   leaving.reason = reason;
-  ++lane.leaving;
+  lane.leaving.insert(leaving.message.seq);
   host_.dead_letter(*this, std::move(leaving));
 }
 
@@ -80,8 +80,9 @@ void Queue::let_go(const Leaving& leaving) {
     }
   }
   forget(lane, leaving.message);
-  WARREN_ASSERT(lane.leaving > 0);
-  if (--lane.leaving > 0) return;
+  const bool was_leaving = lane.leaving.erase(leaving.message.seq) == 1;
+  WARREN_INVARIANT(B10, was_leaving);
+  if (!lane.leaving.empty()) return;
   finish_purge();
   close_empty_gap(lane);
 }
