@@ -164,6 +164,13 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
   return std::nullopt;
 }
 
+std::string argument_complaint(std::string_view name, const amqp::FieldValue& value) {
+  for (const Row& row : kRows) {
+    if (row.name == name) return complaint(row, value);
+  }
+  return {};
+}
+
 std::optional<amqp::AmqpError> check_queue_properties(const storage::QueueDefinition& queue,
                                                       const amqp::FieldTable& arguments,
                                                       std::string_view object) {

@@ -212,6 +212,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void apply(const std::vector<TopologyChange>& changes);
   void create_queue(const QueueAdded& added, const std::vector<storage::LogState>& recovered);
   void destroy_queue(const QueueRemoved& removed);
+  void change_settings(const std::string& vhost_name);
   Queue* find_queue(QueueId id);
   Queue* find_queue_of(LogId log);
   SessionSink* find_session(ConnectionId id);

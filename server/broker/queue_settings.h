@@ -36,6 +36,8 @@ struct QueueSettings {
   // Of the hidden queue of a delayed-message exchange: that exchange.
   std::string delayed_exchange;
 
+  bool operator==(const QueueSettings&) const = default;
+
   // A publish may be refused: publishers in confirm mode wait for this queue's answer.
   bool may_refuse() const {
     return overflow != Overflow::drop_head && (max_length || max_length_bytes);
