@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "server/amqp/wire_types.h"
+#include "server/broker/exchange_arguments.h"
 
 namespace warren::broker {
 namespace {
@@ -157,6 +158,7 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
       !arguments.contains("x-dead-letter-exchange")) {
     return invalid("x-dead-letter-routing-key", object, "routing_key_but_no_dlx_defined");
   }
+  if (auto error = check_dedup_arguments(arguments, object)) return error;
   for (const Row& row : kRows) {
     if ((row.types & type) != 0 || !arguments.contains(row.name)) continue;
     return other_type(row.name, object, arguments);

@@ -102,6 +102,7 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
   read_delivery_limit(sources, settings);
   settings.consumer_timeout_ms = sources.smaller("consumer-timeout");
   if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();  // off
+  settings.dedup = read_dedup_settings(definition.arguments);
   if (is_delay_queue_name(definition.name)) {
     settings.delayed_exchange =
         text_of(sources.arguments, kDelayedExchangeArgument).value_or(std::string());
