@@ -33,7 +33,7 @@ TABLE = {
     "server/amqp": (["storage/base"], []),
     "server/auth": (["storage/base", *DOOR], ["openssl/", "re2/"]),
     "server/broker": (["storage/base", "server/amqp", "server/auth/pattern.h", *DOOR],
-                      ["boost/unordered/", "boost/container"]),
+                      ["boost/unordered/", "boost/container", "boost/intrusive/"]),
     "server/session": (["storage/base", "server/amqp", "server/auth", "server/broker"],
                        ["boost/unordered/", "boost/container"]),
     "server/net": (["storage/base", "server/amqp", "server/session", *SHARD],
