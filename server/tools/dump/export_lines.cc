@@ -29,7 +29,7 @@ Error bad(std::string text) {
 void put_arguments(object& out, const std::string& content, const std::string& name = "arguments") {
   if (content.empty()) return;
   out[name] = table_json(content);
-  out["arguments_wire"] = to_base64(content);
+  out[name + "_wire"] = to_base64(content);
 }
 
 struct DefinitionLine {
