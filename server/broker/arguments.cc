@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "server/amqp/wire_types.h"
+#include "server/broker/exchange_arguments.h"
 
 namespace warren::broker {
 namespace {
@@ -157,11 +158,19 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
       !arguments.contains("x-dead-letter-exchange")) {
     return invalid("x-dead-letter-routing-key", object, "routing_key_but_no_dlx_defined");
   }
+  if (auto error = check_dedup_arguments(arguments, object)) return error;
   for (const Row& row : kRows) {
     if ((row.types & type) != 0 || !arguments.contains(row.name)) continue;
     return other_type(row.name, object, arguments);
   }
   return std::nullopt;
+}
+
+std::string argument_complaint(std::string_view name, const amqp::FieldValue& value) {
+  for (const Row& row : kRows) {
+    if (row.name == name) return complaint(row, value);
+  }
+  return {};
 }
 
 std::optional<amqp::AmqpError> check_queue_properties(const storage::QueueDefinition& queue,

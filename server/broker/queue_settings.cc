@@ -5,6 +5,7 @@
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/exchange/delayed.h"
+#include "server/broker/policy/policy.h"
 
 namespace warren::broker {
 namespace {
@@ -39,7 +40,7 @@ struct Sources {
   std::optional<std::int64_t> smaller(const std::string& key) const {
     const auto a = integer_of(arguments, "x-" + key);
     const auto b = integer_of(policy, key);
-    if (a && b) return std::min(*a, *b);
+    if (a && b) return smaller_limit(*a, *b);
     return a ? a : b;
   }
   std::optional<std::uint64_t> smaller_unsigned(const std::string& key) const {
@@ -66,8 +67,10 @@ Overflow overflow_of(const std::optional<std::string>& text) {
   return Overflow::drop_head;
 }
 
+// An argument of quorum queues: a policy that says it does not mean classic ones.
 void read_delivery_limit(const Sources& sources, QueueSettings& settings) {
-  const auto limit = sources.smaller("delivery-limit");
+  const auto limit = settings.type == QueueType::quorum ? sources.smaller("delivery-limit")
+                                                        : std::nullopt;
   settings.counts_returns = settings.type == QueueType::quorum || limit.has_value();
   if (limit) {
     if (*limit >= 0) settings.delivery_limit = limit;
@@ -98,7 +101,8 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
   }
   read_delivery_limit(sources, settings);
   settings.consumer_timeout_ms = sources.smaller("consumer-timeout");
-  if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();
+  if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();  // off
+  settings.dedup = read_dedup_settings(definition.arguments);
   if (is_delay_queue_name(definition.name)) {
     settings.delayed_exchange =
         text_of(sources.arguments, kDelayedExchangeArgument).value_or(std::string());

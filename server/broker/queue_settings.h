@@ -11,6 +11,7 @@
 #include "storage/engine/definitions.h"
 
 #include "server/amqp/field_value.h"
+#include "server/broker/dedup.h"
 
 namespace warren::broker {
 
@@ -35,6 +36,9 @@ struct QueueSettings {
   std::optional<std::int64_t> consumer_timeout_ms;
   // Of the hidden queue of a delayed-message exchange: that exchange.
   std::string delayed_exchange;
+  std::optional<DedupSettings> dedup;  // it drops what it has seen
+
+  bool operator==(const QueueSettings&) const = default;
 
   // A publish may be refused: publishers in confirm mode wait for this queue's answer.
   bool may_refuse() const {

@@ -261,6 +261,16 @@ struct RemoveExclusive {
   ReplyTo reply_to;
   ConnectionId connection;
 };
+struct SetPolicy {
+  ReplyTo reply_to;
+  storage::PolicyDefinition definition;
+};
+struct ClearPolicy {
+  ReplyTo reply_to;
+  std::string vhost;
+  bool operator_policy = false;
+  std::string name;
+};
 struct Applied {
   std::uint64_t operation = 0;
 };
@@ -284,7 +294,7 @@ using ShardMessage =
                  GetRequest, PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant,
                  ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
-                 ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
-                 DirectReply, DedupRequest, DedupForget>;
+                 ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, SetPolicy, ClearPolicy,
+                 Applied, Apply, Marker, DirectReply, DedupRequest, DedupForget>;
 
 }  // namespace warren::broker

@@ -165,6 +165,7 @@ class Queue {
 
   // queue_publish.cc
   bool refuses(const Block& block) const;
+  bool is_duplicate(const Block& block);
   void describe(ReadyMessage& message) const;
   void refuse_to_dead_letter(BlockRef block);
 
@@ -228,6 +229,7 @@ class Queue {
   boost::unordered_flat_map<std::pair<std::uint64_t, ConsumerNumber>, Consumer*> by_number_;
   Consumer* active_ = nullptr;  // of a queue with a single active consumer
   bool had_consumer_ = false;
+  std::optional<DedupCache> seen_;  // of a queue that drops duplicates
   boost::unordered_flat_set<std::uint64_t> holders_;
   ConsumerRing ring_;
   std::deque<GetRequest> gets_;
