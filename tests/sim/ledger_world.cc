@@ -332,8 +332,10 @@ std::string SimLedger::list(SimQueueIndex index) {
   std::string text;
   unsigned count = 0;
   each_copy(index, [&](SimMessageId id, Copy& copy) {
-    const bool ready = copy.holder == 0 && (copy.may & place_in(copy, index)) != 0;
-    if (ready && ++count <= 20) text += "\n  " + describe(id, copy);
+    const Places place = place_in(copy, index);
+    if (copy.holder != 0 || (copy.may & place) == 0 || ++count > 50) return;
+    text += copy.may == place ? "\n  must: " : "\n  may: ";
+    text += describe(id, copy);
   });
   return text;
 }

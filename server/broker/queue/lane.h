@@ -25,6 +25,7 @@ struct Lane {
   storage::QueueLog* log = nullptr;  // opened at its first use
   Seq next_seq = 1;
   Seq recovered_mark = 0;  // what is not above may have been delivered before the restart (B4)
+  Seq recovered_next = 1;  // what is below is of a time before this process
   bool reading = false;
   ReadyStore ready;
   ExpiryIndex expiry;

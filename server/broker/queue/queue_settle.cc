@@ -3,6 +3,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/message.h"
 #include "server/broker/queue/queue.h"
 
 namespace warren::broker {
@@ -58,7 +59,10 @@ void Queue::requeue(Place place, Unacked unacked) {
 
 // The message leaves the queue and goes where its dead letters go.
 void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
-  if (!settings_.dead_letter_exchange && !is_delayed()) {
+  // A transient message ends with its process, also where it was stored for the sake of the index.
+  const bool outlived =
+      message.seq < lane.recovered_next && !MessageView(*message.block).persistent();
+  if (outlived || (!settings_.dead_letter_exchange && !is_delayed())) {
     forget(lane, message);
     return;
   }

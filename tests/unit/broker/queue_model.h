@@ -177,8 +177,13 @@ class QueueModel {
       const bool late = message.deadline_ms != kNoDeadline && (message.durable || !pages_) &&
                         message.deadline_ms + ExpiryIndex::kToleranceMs < now_ms;
       if (message.state == State::ready && late) {
-        return fmt::format("{} outlives its deadline by {} ms (B9)", message.id,
-                           now_ms - message.deadline_ms);
+        std::string ahead;
+        for (const ModelMessage& other : messages_) {
+          if (other.state != State::ready || other.lane != message.lane) continue;
+          if (other.id < message.id) ahead += fmt::format(" {}", other.id);
+        }
+        return fmt::format("{} of lane {} outlives its deadline by {} ms, ahead of it are:{} (B9)",
+                           message.id, message.lane, now_ms - message.deadline_ms, ahead);
       }
     }
     const std::uint64_t ready = count(State::ready);
