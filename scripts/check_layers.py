@@ -52,7 +52,7 @@ TABLE = {
     "server/tools/perf": (["storage/base", "server/amqp"], ["boost/asio", "CLI/"]),
     "tests": (["storage", "server", "tests"],
               ["boost/", "gtest/", "gmock/", "benchmark/", "rocksdb/", "google/protobuf/",
-               "CLI/", "spdlog/", "re2/", "openssl/"]),
+               "CLI/", "spdlog/", "re2/", "openssl/", "valgrind/"]),
 }
 # State machines and byte layouts: no threads, no files, no sockets of their own.
 SANS_IO = ["storage/record", "server/amqp", "server/auth", "server/broker", "server/session"]

@@ -3,7 +3,7 @@
 // consumers, delivery limits (compatibility: sections 1.3 to 1.5, rules 25, 39, 51, 55 to 59).
 #include <chrono>
 
-#include "tests/support/sim_case.h"
+#include "tests/unit/session/queue_case.h"
 
 namespace warren::test {
 namespace {
@@ -11,78 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 using amqp::FieldTable;
 
-class QueueFeatures : public SimCase {
- protected:
-  // Publishes to a queue through the default exchange.
-  void put(SimClient& client, const std::string& queue, const std::string& body,
-           const std::string& expiration = {}, int priority = -1, bool persistent = true) {
-    PublishOptions options;
-    options.routing_key = queue;
-    options.body = body;
-    options.expiration = expiration;
-    options.priority = priority;
-    options.persistent = persistent;
-    publish(client, options);
-  }
-  void advance(Duration by) {
-    broker_.advance(by);
-    broker_.settle();
-  }
-  // All bodies, by basic.get without acknowledgement: "a b c".
-  std::string drain(SimClient& client, const std::string& queue) {
-    std::string bodies;
-    while (true) {
-      amqp::BasicGet get;
-      get.queue = queue;
-      get.no_ack = true;
-      client.call(1, get);
-      const Received next = client.take();
-      if (!std::holds_alternative<amqp::BasicGetOk>(next.method)) return bodies;
-      bodies += (bodies.empty() ? "" : " ") + next.body;
-    }
-  }
-  FieldTable headers_of(const Received& received) {
-    const amqp::PropertiesView view = properties(received);
-    if (!view.headers) return {};
-    auto table = amqp::decode_table(view.headers->value);
-    EXPECT_TRUE(table.ok());
-    return table.take();
-  }
-  // "reason queue exchange count [keys]" per entry of x-death.
-  std::string deaths_of(const Received& received) {
-    const FieldTable headers = headers_of(received);
-    const auto* const value = headers.find("x-death");
-    if (value == nullptr) return "none";
-    std::string text;
-    for (const amqp::FieldValue& one : *value->get<amqp::FieldArray>()) {
-      const FieldTable& entry = *one.get<FieldTable>();
-      std::string keys;
-      for (const auto& key : *entry.find("routing-keys")->get<amqp::FieldArray>()) {
-        keys += (keys.empty() ? "" : ",") + std::string(*amqp::as_string(key));
-      }
-      text += fmt::format(
-          "{}{} {} '{}' {} [{}]", text.empty() ? "" : "; ", *amqp::as_string(*entry.find("reason")),
-          *amqp::as_string(*entry.find("queue")), *amqp::as_string(*entry.find("exchange")),
-          *amqp::as_integer(*entry.find("count")), keys);
-    }
-    return text;
-  }
-  void reject(SimClient& client, std::uint64_t tag, bool requeue) {
-    amqp::BasicReject reject;
-    reject.delivery_tag = tag;
-    reject.requeue = requeue;
-    client.call(1, reject);
-  }
-  Received get_unacked(SimClient& client, const std::string& queue) {
-    amqp::BasicGet get;
-    get.queue = queue;
-    client.call(1, get);
-    return client.expect<amqp::BasicGetOk>(1);
-  }
-  static std::uint64_t tag_of(const Received& received) {
-    return SimClient::as<amqp::BasicGetOk>(received).delivery_tag;
-  }
-};
+class QueueFeatures : public QueueCase {};
 
 TEST_P(QueueFeatures, QueueTtlDropsFromTheHead) {
   SimClient& a = near();
@@ -477,78 +406,6 @@ TEST_P(QueueFeatures, AForgottenDeliveryClosesItsChannel) {
   advance(600ms);
   b.expect_channel_close(1, 406, "delivery acknowledgement on channel 1 timed out");
   EXPECT_EQ(depth(a, "q"), 1U);
-}
-
-// A message that comes back waits, longer each time; others pass it.
-TEST_P(QueueFeatures, ReturnsWaitBeforeTheyAreTriedAgain) {
-  SimClient& a = near();
-  SimClient& b = far();
-  declare(b, "q",
-          FieldTable()
-              .set("x-delayed-retry-type", "failed")
-              .set("x-delayed-retry-min", 1000)
-              .set("x-delayed-retry-max", 1500));
-  put(a, "q", "first");
-  put(a, "q", "second");
-  reject(a, tag_of(get_unacked(a, "q")), true);
-  EXPECT_EQ(depth(a, "q"), 1U);
-  EXPECT_EQ(get(a, "q").body, "second");
-  advance(800ms);
-  EXPECT_EQ(depth(a, "q"), 0U);
-  advance(300ms);
-  const Received again = get_unacked(a, "q");
-  EXPECT_EQ(again.body, "first");
-  EXPECT_EQ(amqp::as_integer(*headers_of(again).find("x-delivery-count")), 1);
-  reject(a, tag_of(again), true);
-  advance(1200ms);  // twice the shortest wait would be 2 s: the longest one holds
-  EXPECT_EQ(depth(a, "q"), 0U);
-  advance(300ms);
-  // Given back in another way: at once.
-  amqp::BasicNack nack;
-  nack.delivery_tag = tag_of(get_unacked(a, "q"));
-  nack.requeue = true;
-  a.call(1, nack);
-  EXPECT_EQ(depth(a, "q"), 1U);
-}
-
-TEST_P(QueueFeatures, WaitingMessagesAreThereForPurgesDeletesAndRestarts) {
-  SimClient& a = near();
-  for (const char* queue : {"purged", "kept"}) {
-    declare(a, queue, FieldTable().set("x-delayed-retry-min", 60000));
-    put(a, queue, "m");
-    amqp::BasicNack nack;
-    nack.delivery_tag = tag_of(get_unacked(a, queue));
-    nack.requeue = true;
-    a.call(1, nack);
-    EXPECT_EQ(depth(a, queue), 0U);
-  }
-  amqp::QueueDelete remove;
-  remove.queue = "kept";
-  remove.if_empty = true;
-  SimClient& b = far();
-  b.call(1, remove);
-  const Received close = b.expect<amqp::ChannelClose>(1);
-  EXPECT_EQ(SimClient::as<amqp::ChannelClose>(close).reply_code, 406);
-  amqp::QueuePurge purge;
-  purge.queue = "purged";
-  a.call(1, purge);
-  const Received purged = a.expect<amqp::QueuePurgeOk>(1);
-  EXPECT_EQ(SimClient::as<amqp::QueuePurgeOk>(purged).message_count, 1U);
-  advance(61s);
-  EXPECT_EQ(depth(a, "purged"), 0U);
-  EXPECT_EQ(depth(a, "kept"), 1U);
-  const Received kept = get_unacked(a, "kept");
-  amqp::BasicNack nack;
-  nack.delivery_tag = tag_of(kept);
-  nack.requeue = true;
-  a.call(1, nack);
-  broker_.crash();
-  broker_.start();
-  SimClient& after = near();
-  const Received back = get(after, "kept");  // at once, flagged, and its returns are known
-  EXPECT_EQ(back.body, "m");
-  EXPECT_TRUE(SimClient::as<amqp::BasicGetOk>(back).redelivered);
-  EXPECT_EQ(amqp::as_integer(*headers_of(back).find("x-delivery-count")), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, QueueFeatures, all_shapes(), shape_name);
