@@ -49,10 +49,10 @@ TABLE = {
     "server/tools/dump": (["storage", "server/amqp", "server/broker/message.h",
                            "server/broker/dead_letter.h", "server/broker/queue_settings.h"],
                           ["CLI/", "boost/json", "spdlog/"]),
-    "server/tools/perf": (["storage/base", "server/amqp"], ["boost/asio", "CLI/"]),
+    "server/tools/perf": (["storage/base", "server/amqp"], ["boost/asio", "boost/json", "CLI/"]),
     "tests": (["storage", "server", "tests"],
               ["boost/", "gtest/", "gmock/", "benchmark/", "rocksdb/", "google/protobuf/",
-               "CLI/", "spdlog/", "re2/", "openssl/"]),
+               "CLI/", "spdlog/", "re2/", "openssl/", "valgrind/"]),
 }
 # State machines and byte layouts: no threads, no files, no sockets of their own.
 SANS_IO = ["storage/record", "server/amqp", "server/auth", "server/broker", "server/session"]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Message deduplication, as LavinMQ has it: an exchange or a queue declared with
-// "x-message-deduplication" drops a message whose id it has seen. The id is a header of the message; what was seen is kept in
-// memory, for a number of messages and perhaps for a time, and is forgotten at a restart.
+// "x-message-deduplication" drops a message whose id it has seen. The id is a header of the
+// message; what was seen is kept in memory, for a number of messages and perhaps for a time, and is
+// forgotten at a restart.
 //
-// A queue's ids are where it lives. An exchange's are on one shard, its home: a session of another shard asks it and waits, so
-// that no two connections get the same message through.
+// A queue's ids are where it lives. An exchange's are on one shard, its home: a session of another
+// shard asks it and waits, so that no two connections get the same message through.
 #pragma once
 
 #include <cstdint>
@@ -55,8 +56,8 @@ struct DedupId {
 // any width are the same id.
 std::optional<DedupId> read_dedup_id(const DedupSettings& settings, Bytes headers);
 
-// The ids that were seen, the oldest first. Runs on: the home of the exchange or queue. Bound: `size` ids,
-// kDedupBytesMax.
+// The ids that were seen, the oldest first. Runs on: the home of the exchange or queue. Bound:
+// `size` ids, kDedupBytesMax.
 class DedupCache {
  public:
   explicit DedupCache(std::size_t size) : size_max_(size) {}

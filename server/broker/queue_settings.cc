@@ -63,14 +63,28 @@ Overflow overflow_of(const std::optional<std::string>& text) {
 
 // An argument of quorum queues: a policy that says it does not mean classic ones.
 void read_delivery_limit(const Sources& sources, QueueSettings& settings) {
-  const auto limit = settings.type == QueueType::quorum ? sources.smaller("delivery-limit")
-                                                        : std::nullopt;
+  const auto limit =
+      settings.type == QueueType::quorum ? sources.smaller("delivery-limit") : std::nullopt;
   settings.counts_returns = settings.type == QueueType::quorum || limit.has_value();
   if (limit) {
     if (*limit >= 0) settings.delivery_limit = limit;
   } else if (settings.type == QueueType::quorum) {
     settings.delivery_limit = kQuorumDeliveryLimit;
   }
+}
+
+// As quorum queues of RabbitMQ 4.3, for every type of queue. A shortest wait without a type means
+// all returns, as in LavinMQ.
+std::optional<DelayedRetry> delayed_retry_of(const Sources& sources) {
+  const auto type = sources.text("delayed-retry-type");
+  const auto min_ms = sources.smaller("delayed-retry-min");
+  if (!min_ms || *min_ms <= 0 || type == "disabled") return std::nullopt;
+  DelayedRetry retry;
+  retry.failed = type != "returned";
+  retry.returned = type != "failed";
+  retry.min_ms = *min_ms;
+  if (const auto max_ms = sources.smaller("delayed-retry-max")) retry.max_ms = *max_ms;
+  return retry;
 }
 
 }  // namespace
@@ -94,6 +108,8 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
     settings.single_active_consumer = amqp::as_bool(*sac).value_or(false);
   }
   read_delivery_limit(sources, settings);
+  settings.delayed_retry = delayed_retry_of(sources);
+  if (settings.delayed_retry) settings.counts_returns = true;
   settings.consumer_timeout_ms = sources.smaller("consumer-timeout");
   if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();  // off
   settings.dedup = read_dedup_settings(definition.arguments);

@@ -92,7 +92,7 @@ void BrokerShard::on(DeleteQueueRequest& message) {
   }
   const storage::QueueDefinition& definition = queue->definition();
   const bool in_use = message.if_unused && queue->consumer_count() > 0;
-  const bool not_empty = message.if_empty && queue->ready_count() > 0;
+  const bool not_empty = message.if_empty && queue->ready_count() + queue->waiting_count() > 0;
   if (in_use || not_empty) {
     done.error =
         amqp::channel_error(amqp::ReplyCode::precondition_failed,
@@ -101,7 +101,7 @@ void BrokerShard::on(DeleteQueueRequest& message) {
     return reply(std::move(done));
   }
   queue->set_removing();
-  done.message_count = static_cast<std::uint32_t>(queue->ready_count());
+  done.message_count = static_cast<std::uint32_t>(queue->ready_count() + queue->waiting_count());
   send(kControlShard, RemoveQueue{definition.vhost, definition.name, queue->id(), std::move(done)});
 }
 

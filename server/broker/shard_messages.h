@@ -60,7 +60,12 @@ struct PublishMessage {
   bool several_shards = false;  // kept durably on several shards: one commit over them all (S4)
 };
 
-enum class Settlement : std::uint8_t { ack, requeue, reject };
+enum class Settlement : std::uint8_t {
+  ack,
+  requeue,         // given back: nack, recover, or the holder is gone
+  requeue_failed,  // basic.reject with requeue
+  reject,          // without
+};
 
 struct SettleMessage {
   struct One {

@@ -297,8 +297,9 @@ Outcome Channel::handle(const amqp::BasicAck& method) {
 }
 
 Outcome Channel::handle(const amqp::BasicReject& method) {
-  return settle_tag(method.delivery_tag, false,
-                    method.requeue ? broker::Settlement::requeue : broker::Settlement::reject);
+  return settle_tag(
+      method.delivery_tag, false,
+      method.requeue ? broker::Settlement::requeue_failed : broker::Settlement::reject);
 }
 
 Outcome Channel::handle(const amqp::BasicNack& method) {

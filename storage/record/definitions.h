@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the store keeps beside messages: vhosts, users, exchanges, queues, bindings, policies, as
-// plain structs. Users of the store include storage/engine/definitions.h. Bytes: definition_record.h.
+// plain structs. Users of the store include storage/engine/definitions.h. Bytes:
+// definition_record.h.
 #pragma once
 
 #include <array>

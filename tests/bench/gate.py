@@ -3,7 +3,7 @@
 """Counts the instructions of fixed workloads with callgrind and compares them with a baseline.
 
 Instructions do not depend on what else the machine does: more of them mean that the code does more.
-  gate.py BENCH_GATE              compare; exit 1 if a workload needs over 10 % more than its baseline
+  gate.py BENCH_GATE              compare; exit 1 if a workload needs over 10 % more
   gate.py BENCH_GATE --write      make the counts of now the baseline (baseline.json)
   gate.py BENCH_GATE --profile W  the functions in which workload W spends its instructions
   gate.py BENCH_GATE --against B  the same workloads of another build of bench_gate, side by side

@@ -99,7 +99,7 @@ void MessageLedger::check_return(const Copy& copy, MessageId id, QueueIndex queu
         fmt::format("R14: acked {} came back while its connection is open", describe(id, queue)));
   }
   if (copy.ack <= acker.firm) {
-    return violation(fmt::format("R14: {} came back, though a transaction behind its ack was committed",
+    return violation(fmt::format("R14: {} came back, though a transaction behind it was committed",
                                  describe(id, queue)));
   }
   ++counts_.acked_came_back;

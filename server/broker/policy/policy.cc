@@ -37,6 +37,9 @@ constexpr Row kRows[] = {
     {"dead-letter-routing-key"},
     {"dead-letter-strategy"},
     {"consumer-timeout"},
+    {"delayed-retry-type"},
+    {"delayed-retry-min"},
+    {"delayed-retry-max"},
     {"queue-mode"},
     {"queue-master-locator"},
     {"queue-leader-locator"},
@@ -58,8 +61,8 @@ constexpr Row kRows[] = {
 };
 
 const Row* row_of(std::string_view key) {
-  const auto* const at =
-      std::find_if(std::begin(kRows), std::end(kRows), [key](const Row& r) { return r.key == key; });
+  const auto* const at = std::find_if(std::begin(kRows), std::end(kRows),
+                                      [key](const Row& r) { return r.key == key; });
   return at == std::end(kRows) ? nullptr : at;
 }
 
