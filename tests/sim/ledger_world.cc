@@ -115,7 +115,9 @@ SimLedger::Purge SimLedger::purge_sent(SimQueueIndex index) {
   purge.deliveries = stats_.delivered;
   each_copy(index, [&](SimMessageId id, Copy& copy) {
     age(copy);
-    const bool ready = copy.holder == 0 && copy.may == place_in(copy, index);
+    // Not what is perhaps on its way here.
+    const Places place = place_in(copy, index);
+    const bool ready = copy.holder == 0 && copy.may == place && copy.past == place;
     if (ready && copy.safe) purge.sure.push_back(id);
   });
   return purge;
