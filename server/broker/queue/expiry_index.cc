@@ -7,8 +7,8 @@ namespace warren::broker {
 
 using storage::DueEntry;
 
-void ExpiryIndex::start_on_disk() {
-  horizon_ = {0, 0};
+void ExpiryIndex::start_on_disk(bool has_entries) {
+  if (has_entries) horizon_ = {0, 0};
   latest_ahead_ms_ = kNoDeadline;
 }
 

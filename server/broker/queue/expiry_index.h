@@ -28,8 +28,9 @@ class ExpiryIndex {
   // differ by a little, and each entry costs a key on disk.
   static constexpr std::int64_t kToleranceMs = 50;
 
-  // The disk has entries of a time before this process.
-  void start_on_disk();
+  // The lane has messages of a time before this process, with deadlines that nobody knows.
+  // `has_entries`: some of them are indexed.
+  void start_on_disk(bool has_entries);
 
   // The lane is empty, and nothing can come back: what comes next has nobody ahead of it.
   void on_empty() { latest_ahead_ms_ = kEarly; }
