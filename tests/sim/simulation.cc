@@ -47,6 +47,8 @@ SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& sha
   options.shards = shape.shards;
   options.seed = random();
   options.broker_limits.queue_window_bytes = pick<std::uint64_t>(random, {1_KiB, 4_KiB, 64_KiB});
+  options.broker_limits.windows_bytes_per_shard =
+      pick<std::uint64_t>(random, {4_KiB, 64_KiB, 256_MiB});
   options.broker_limits.transient_bytes_per_shard =
       pick<std::uint64_t>(random, {2_KiB, 64_KiB, 256_MiB});
   options.store_options.chunk_bytes_max = pick<std::size_t>(random, {300, 4_KiB, 256_KiB});
