@@ -169,7 +169,7 @@ std::vector<std::string> Server::start() {
   running_ = true;
   std::vector<std::string> addresses;
   for (const auto& listener : listeners_) {
-    addresses.push_back(listener->address());
+    for (std::string& address : listener->addresses()) addresses.push_back(std::move(address));
     listener->start();
   }
   for (const auto& loop : loops_) loop->start();

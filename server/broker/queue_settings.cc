@@ -13,12 +13,6 @@ namespace {
 // RabbitMQ's default for quorum queues since 4.0.
 constexpr std::int64_t kQuorumDeliveryLimit = 20;
 
-amqp::FieldTable decode_or_empty(const storage::ArgumentBytes& bytes) {
-  if (bytes.empty()) return {};
-  auto table = amqp::decode_table(bytes);
-  return table.ok() ? table.take() : amqp::FieldTable{};
-}
-
 std::optional<std::int64_t> integer_of(const amqp::FieldTable& table, std::string_view name) {
   const amqp::FieldValue* const value = table.find(name);
   return value == nullptr ? std::nullopt : amqp::as_integer(*value);
@@ -99,7 +93,7 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
                              const amqp::FieldTable& policy) {
   QueueSettings settings;
   if (definition.arguments.empty() && policy.empty()) return settings;
-  const Sources sources{decode_or_empty(definition.arguments), policy};
+  const Sources sources{amqp::decode_or_empty(definition.arguments), policy};
   settings.type = type_of(sources.arguments);
   settings.message_ttl_ms = sources.smaller("message-ttl");
   settings.expires_ms = sources.smaller("expires");
@@ -127,7 +121,7 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
 }
 
 std::uint32_t log_count(const storage::ArgumentBytes& arguments) {
-  const auto max = integer_of(decode_or_empty(arguments), "x-max-priority");
+  const auto max = integer_of(amqp::decode_or_empty(arguments), "x-max-priority");
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(max.value_or(0), 0, 255)) + 1;
 }
 

@@ -136,7 +136,9 @@ bool SimBroker::run_shard(ShardIndex index, bool partial) {
 void SimBroker::settle() {
   bool worked = true;
   int idle_rounds = 0;
-  while (worked || idle_rounds < 2) {
+  // What an alarm did in an idle round is still to be committed.
+  const auto uncommitted = [this] { return !options_.manual_commit && backlog() > 0; };
+  while (worked || idle_rounds < 2 || (idle_rounds < 100 && uncommitted())) {
     worked = false;
     for (ShardIndex i = 0; i < options_.shards; ++i) worked |= run_shard(i, false);
     if (!options_.manual_commit && store_->step_commit()) worked = true;

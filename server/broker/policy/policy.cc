@@ -82,12 +82,6 @@ std::optional<std::string> check_setting(std::string_view key, const amqp::Field
   return std::nullopt;
 }
 
-amqp::FieldTable decode(const storage::ArgumentBytes& definition) {
-  if (definition.empty()) return {};
-  auto table = amqp::decode_table(definition);
-  return table.ok() ? table.take() : amqp::FieldTable{};
-}
-
 bool is_for(storage::PolicyTarget target, PolicySubject subject) {
   switch (target) {
     case storage::PolicyTarget::all:
@@ -124,7 +118,7 @@ std::optional<std::string> check_policy(const storage::PolicyDefinition& policy)
   if (!policy.definition.empty() && !amqp::decode_table(policy.definition).ok()) {
     return "the definition is no field table";
   }
-  const amqp::FieldTable settings = decode(policy.definition);
+  const amqp::FieldTable settings = amqp::decode_or_empty(policy.definition);
   if (settings.empty()) return "the definition is empty";
   for (const auto& [key, value] : settings.entries()) {
     if (auto why = check_setting(key, value, policy.operator_policy)) return why;
@@ -150,7 +144,7 @@ amqp::FieldTable merge_policies(amqp::FieldTable user, const amqp::FieldTable& o
 // RabbitMQ's empty pattern matches every name; that of a permission matches none.
 Policy::Policy(storage::PolicyDefinition from)
     : source(std::move(from)),
-      settings(decode(source.definition)),
+      settings(amqp::decode_or_empty(source.definition)),
       pattern_(source.pattern.empty() ? ".*" : source.pattern) {}
 
 bool Policy::applies_to(PolicySubject subject, std::string_view name) const {

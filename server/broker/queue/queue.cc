@@ -43,13 +43,15 @@ Queue::~Queue() {
 void Queue::recover(const storage::LogState& state) {
   Lane& at = lane(static_cast<std::size_t>(state.id.value - definition_.log.value));
   at.next_seq = state.next;
+  at.recovered_next = state.next;
   // The mark is set ahead of what is delivered; what comes from now on is new all the same.
   at.recovered_mark = std::min(state.delivered_mark, state.next - 1);
   at.log = &host_.open_log(state, *this);
   at.ready.start_on_disk(state);
-  if (!state.has_due) return;
-  at.expiry.start_on_disk();
-  host_.schedule(*this);
+  if (state.has_due) at.expiry.start_on_disk();
+  // Its messages stay on disk until somebody wants them: also those whose time has come.
+  const bool expires = settings_.message_ttl_ms || settings_.dead_letter_exchange;
+  if (state.has_due || (expires && state.live_count > 0)) host_.schedule(*this);
 }
 
 Lane& Queue::lane(std::size_t index) {

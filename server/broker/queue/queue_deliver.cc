@@ -38,7 +38,10 @@ void Queue::dispatch() {
     deliver_to_consumers();
     expire(true);
     drop_overflow();
-    if (drops_left_ < kDropsPerDispatch) serve_gets();
+    if (drops_left_ < kDropsPerDispatch) {
+      serve_gets();
+      if (!ring_.empty()) host_.schedule(*this);  // something else is at the head
+    }
   }
   if (settings_.consumer_timeout_ms) check_time_outs();
   if (settings_.expires_ms) check_expires();

@@ -65,9 +65,11 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   message.seq = lane.next_seq;
   message.block = block;
   describe(message);
-  if (lane.ready.count() == 0) lane.expiry.on_empty();
+  // What is unacked may come back, ahead of it.
+  if (lane.ready.count() == 0 && unacked_.empty()) lane.expiry.on_empty();
   message.indexed = lane.expiry.wants(message.deadline_ms);
-  if (persistent && durable()) {
+  // What is delayed is found by the index alone, which the disk has for durable messages only.
+  if (is_delayed() || (persistent && durable())) {
     message.kept = Kept::durable;
     storage::MessageNotes notes;
     notes.weight = message.body_bytes;

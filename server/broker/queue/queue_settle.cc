@@ -3,6 +3,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/message.h"
 #include "server/broker/queue/queue.h"
 
 namespace warren::broker {
@@ -62,7 +63,10 @@ void Queue::requeue(Place place, Unacked unacked, Settlement how) {
 
 // The message leaves the queue and goes where its dead letters go.
 void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
-  if (!settings_.dead_letter_exchange && !is_delayed()) {
+  // A transient message ends with its process, also where it was stored for the sake of the index.
+  const bool outlived =
+      message.seq < lane.recovered_next && !MessageView(*message.block).persistent();
+  if (outlived || (!settings_.dead_letter_exchange && !is_delayed())) {
     forget(lane, message);
     return;
   }
@@ -70,7 +74,7 @@ void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
   leaving.place = make_place(lane.index, message.seq);
   leaving.message = std::move(message);
   leaving.reason = reason;
-  ++lane.leaving;
+  lane.leaving.insert(leaving.message.seq);
   host_.dead_letter(*this, std::move(leaving));
 }
 
@@ -84,8 +88,9 @@ void Queue::let_go(const Leaving& leaving) {
     }
   }
   forget(lane, leaving.message);
-  WARREN_ASSERT(lane.leaving > 0);
-  if (--lane.leaving > 0) return;
+  const bool was_leaving = lane.leaving.erase(leaving.message.seq) == 1;
+  WARREN_INVARIANT(B10, was_leaving);
+  if (!lane.leaving.empty()) return;
   finish_purge();
   close_empty_gap(lane);
 }
