@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include <boost/asio/ip/v6_only.hpp>
 #include <fmt/format.h>
 
 #include "storage/base/log.h"
