@@ -36,7 +36,7 @@ TEST(Options, ReadLikeThoseOfOtherGenerators) {
   LoadOptions options =
       parsed({"-x", "2",  "-y", "3",    "-s", "16-64", "-p", "-c", "100", "-a",  "10",
               "-P", "50", "-r", "1000", "-R", "500",   "-u", "q",  "-z",  "1.5", "-l",
-              "-j", "-q", "-e", "ex",   "-k", "key",   "-C", "7",  "-D",  "8",   "-V"});
+              "-j", "-q", "-e", "ex",   "-k", "key",   "-C", "7",  "-D",  "8"});
   ASSERT_TRUE(options.resolve().ok());
   EXPECT_EQ(options.traffic.publishers, 2U);
   EXPECT_EQ(options.traffic.consumers, 3U);
