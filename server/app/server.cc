@@ -15,7 +15,8 @@
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 
-#include "server/app/recovered_topology.h"
+#include "server/app/first_definitions.h"
+#include "server/broker/recovered_topology.h"
 
 namespace warren::app {
 namespace {
@@ -148,7 +149,7 @@ void Server::load() {
   bootstrap(definitions);
   boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
   for (storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
-  const auto changes = recovered_topology(definitions, config_.threads);
+  const auto changes = broker::recovered_topology(definitions, config_.threads);
   for (const auto& shard : shards_) shard->broker->load(changes, states);
 }
 

@@ -212,6 +212,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void apply(const std::vector<TopologyChange>& changes);
   void create_queue(const QueueAdded& added, const std::vector<storage::LogState>& recovered);
   void destroy_queue(const QueueRemoved& removed);
+  void change_settings(const std::string& vhost_name);
   Queue* find_queue(QueueId id);
   Queue* find_queue_of(LogId log);
   SessionSink* find_session(ConnectionId id);
@@ -219,6 +220,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void refuse(const storage::CommitToken& token);
   void settle_here(QueueId queue, Place place, Settlement how);
   void remember_holder(ConnectionId connection, Queue& queue);
+  Published publish_to_one(const QueueHandle& handle, const BlockRef& block, bool persistent,
+                           const storage::CommitToken* confirm);
   void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm, bool several_shards);
   void commit_part(ShardIndex shard, const Transaction& transaction, bool several_shards);

@@ -5,6 +5,7 @@
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/exchange/delayed.h"
+#include "server/broker/policy/policy.h"
 
 namespace warren::broker {
 namespace {
@@ -39,7 +40,7 @@ struct Sources {
   std::optional<std::int64_t> smaller(const std::string& key) const {
     const auto a = integer_of(arguments, "x-" + key);
     const auto b = integer_of(policy, key);
-    if (a && b) return std::min(*a, *b);
+    if (a && b) return smaller_limit(*a, *b);
     return a ? a : b;
   }
   std::optional<std::uint64_t> smaller_unsigned(const std::string& key) const {
@@ -66,14 +67,30 @@ Overflow overflow_of(const std::optional<std::string>& text) {
   return Overflow::drop_head;
 }
 
+// An argument of quorum queues: a policy that says it does not mean classic ones.
 void read_delivery_limit(const Sources& sources, QueueSettings& settings) {
-  const auto limit = sources.smaller("delivery-limit");
+  const auto limit =
+      settings.type == QueueType::quorum ? sources.smaller("delivery-limit") : std::nullopt;
   settings.counts_returns = settings.type == QueueType::quorum || limit.has_value();
   if (limit) {
     if (*limit >= 0) settings.delivery_limit = limit;
   } else if (settings.type == QueueType::quorum) {
     settings.delivery_limit = kQuorumDeliveryLimit;
   }
+}
+
+// As quorum queues of RabbitMQ 4.3, for every type of queue. A shortest wait without a type means
+// all returns, as in LavinMQ.
+std::optional<DelayedRetry> delayed_retry_of(const Sources& sources) {
+  const auto type = sources.text("delayed-retry-type");
+  const auto min_ms = sources.smaller("delayed-retry-min");
+  if (!min_ms || *min_ms <= 0 || type == "disabled") return std::nullopt;
+  DelayedRetry retry;
+  retry.failed = type != "returned";
+  retry.returned = type != "failed";
+  retry.min_ms = *min_ms;
+  if (const auto max_ms = sources.smaller("delayed-retry-max")) retry.max_ms = *max_ms;
+  return retry;
 }
 
 }  // namespace
@@ -97,8 +114,11 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
     settings.single_active_consumer = amqp::as_bool(*sac).value_or(false);
   }
   read_delivery_limit(sources, settings);
+  settings.delayed_retry = delayed_retry_of(sources);
+  if (settings.delayed_retry) settings.counts_returns = true;
   settings.consumer_timeout_ms = sources.smaller("consumer-timeout");
-  if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();
+  if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();  // off
+  settings.dedup = read_dedup_settings(definition.arguments);
   if (is_delay_queue_name(definition.name)) {
     settings.delayed_exchange =
         text_of(sources.arguments, kDelayedExchangeArgument).value_or(std::string());

@@ -33,6 +33,7 @@ Queue::~Queue() {
     for (const ReadyMessage& message : lane->ready.clear(gap)) count(message);
   }
   for (const auto& [place, unacked] : unacked_) count(unacked.message);
+  for (const auto& [until, waiting] : waiting_) count(waiting.message);
   host_.add_transient_bytes(-in_memory);
 }
 
@@ -117,6 +118,7 @@ void Queue::change_settings(QueueSettings settings) {
   if (settings.expires_ms && !settings_.expires_ms) used_ms_ = host_.now_ms();
   if (settings.consumer_timeout_ms && !settings_.consumer_timeout_ms) oldest_unacked_ms_ = 0;
   settings_ = std::move(settings);
+  if (!settings_.delayed_retry) end_all_waits();
   for (const auto& lane : lanes_) {
     if (!other_ttl || lane == nullptr) continue;
     lane->ready.for_each([this](ReadyMessage& message) {
@@ -149,6 +151,7 @@ void Queue::finish_purge() {
   }
   std::vector<PurgeRequest> purges;
   purges.swap(purges_);
+  end_all_waits();
   for (const PurgeRequest& request : purges) {
     Reply reply;
     reply.to = request.reply_to;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -102,6 +103,8 @@ class Queue {
   bool durable() const { return definition_.durable && !definition_.exclusive; }
   std::uint64_t ready_count() const;
   std::uint64_t unacked_count() const { return unacked_.size(); }
+  // Neither ready nor unacked: they came back and wait (x-delayed-retry-type).
+  std::uint64_t waiting_count() const { return waiting_.size(); }
   std::uint32_t consumer_count() const { return static_cast<std::uint32_t>(by_number_.size()); }
   // Set when its removal is under way: nothing new attaches.
   bool removing() const { return removing_; }
@@ -165,6 +168,7 @@ class Queue {
 
   // queue_publish.cc
   bool refuses(const Block& block) const;
+  bool is_duplicate(const Block& block);
   void describe(ReadyMessage& message) const;
   void refuse_to_dead_letter(BlockRef block);
 
@@ -198,8 +202,14 @@ class Queue {
   void fail_waiting(const std::string& why);
 
   // queue_settle.cc
-  void requeue(Place place, Unacked unacked);
+  void requeue(Place place, Unacked unacked, Settlement how);
   void leave(Lane& lane, ReadyMessage message, DeathReason reason);
+
+  // queue_retry.cc
+  std::int64_t retry_delay_ms(const ReadyMessage& message, Settlement how) const;
+  void wait(Lane& lane, ReadyMessage message, std::int64_t delay_ms);
+  void end_waits();
+  void end_all_waits();
 
   // queue_expire.cc
   void expire(bool also_now);
@@ -222,12 +232,19 @@ class Queue {
   const std::uint64_t window_bytes_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // by priority; made when they are first used
   boost::unordered_flat_map<Place, Unacked> unacked_;
+  // What came back and is ready again at a time.
+  struct Waiting {
+    Lane* lane = nullptr;
+    ReadyMessage message;
+  };
+  std::multimap<std::int64_t, Waiting> waiting_;
   // Cancelled ones too, while they hold messages.
   std::vector<std::unique_ptr<Consumer>> consumers_;
   // By connection and number; not the cancelled ones, not those that stand for gets.
   boost::unordered_flat_map<std::pair<std::uint64_t, ConsumerNumber>, Consumer*> by_number_;
   Consumer* active_ = nullptr;  // of a queue with a single active consumer
   bool had_consumer_ = false;
+  std::optional<DedupCache> seen_;  // of a queue that drops duplicates
   boost::unordered_flat_set<std::uint64_t> holders_;
   ConsumerRing ring_;
   std::deque<GetRequest> gets_;

@@ -28,6 +28,7 @@ bool Queue::front_deliverable() {
 void Queue::dispatch() {
   constexpr unsigned kDropsPerDispatch = 1000;
   drops_left_ = kDropsPerDispatch;
+  end_waits();
   if (is_delayed()) {
     expire(true);
   } else {

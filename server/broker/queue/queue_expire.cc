@@ -199,6 +199,7 @@ void Queue::set_alarm() {
   if (settings_.expires_ms && consumer_count() == 0 && !removing_) {
     next = std::min(next, used_ms_ + *settings_.expires_ms);
   }
+  if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
   const std::int64_t now = host_.now_ms();
   if (busy || next <= now) next = now + (drops_left_ == 0 && host_.overloaded() ? kPauseMs : 0);
   if (next == kNoDeadline || (alarm_ms_ > now && alarm_ms_ <= next)) return;

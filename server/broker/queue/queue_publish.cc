@@ -3,6 +3,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/amqp/properties.h"
 #include "server/broker/message.h"
 #include "server/broker/queue/queue.h"
 
@@ -18,6 +19,17 @@ bool Queue::refuses(const Block& block) const {
     if (lane != nullptr) bytes += lane->ready.body_bytes();
   }
   return bytes > *settings_.max_length_bytes;
+}
+
+// Has a message with its id been here? If not, the id is kept.
+bool Queue::is_duplicate(const Block& block) {
+  amqp::PropertiesView properties;
+  if (!amqp::parse_properties(MessageView(block).properties(), properties)) return false;
+  if (!properties.headers) return false;
+  const auto id = read_dedup_id(*settings_.dedup, properties.headers->value);
+  if (!id) return false;
+  if (!seen_) seen_.emplace(settings_.dedup->size);
+  return !seen_->insert(*id, Instant(std::chrono::milliseconds(host_.now_ms())));
 }
 
 // What the message itself and the settings say of its life here.
@@ -39,6 +51,11 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   if (refuses(*block)) {
     if (confirm != nullptr) host_.answer_publish(*confirm, false);
     if (settings_.overflow == Overflow::reject_publish_dlx) refuse_to_dead_letter(std::move(block));
+    return;
+  }
+  if (settings_.dedup && is_duplicate(*block)) {
+    // The first one may not be on disk yet.
+    if (confirm != nullptr) host_.confirm_when_durable(*confirm);
     return;
   }
   const std::size_t index =

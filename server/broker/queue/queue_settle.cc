@@ -24,7 +24,8 @@ void Queue::settle(Place place, Settlement how) {
       leave(lane, std::move(unacked.message), DeathReason::rejected);
       break;
     case Settlement::requeue:
-      requeue(place, std::move(unacked));
+    case Settlement::requeue_failed:
+      requeue(place, std::move(unacked), how);
       break;
   }
   if (consumer.cancelled) {
@@ -36,8 +37,8 @@ void Queue::settle(Place place, Settlement how) {
 }
 
 // Back to its place, ahead of everything that was never delivered, and flagged (B1, B4), unless it
-// has come back too often.
-void Queue::requeue(Place place, Unacked unacked) {
+// has come back too often. Perhaps after a while.
+void Queue::requeue(Place place, Unacked unacked, Settlement how) {
   Lane& lane = *lanes_[lane_of(place)];
   ReadyMessage& message = unacked.message;
   message.redelivered = true;
@@ -50,6 +51,9 @@ void Queue::requeue(Place place, Unacked unacked) {
     log(lane).note_returns(message.seq, message.returns);
   } else {
     message.returns = settings_.counts_returns ? message.returns : 0;
+  }
+  if (const std::int64_t delay_ms = retry_delay_ms(message, how); delay_ms > 0) {
+    return wait(lane, std::move(message), delay_ms);
   }
   lane.expiry.add(message);
   lane.ready.give_back(std::move(message));
@@ -111,7 +115,7 @@ void Queue::holder_gone(ChannelKey holder) {
       Unacked unacked = std::move(at->second);
       unacked_.erase(at);
       --unacked.consumer->unacked;
-      requeue(place, std::move(unacked));
+      requeue(place, std::move(unacked), Settlement::requeue);
     }
   }
   std::erase_if(gets_, [&](const GetRequest& request) {
