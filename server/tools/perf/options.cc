@@ -62,14 +62,20 @@ Status resolve_traffic(TrafficOptions& traffic) {
 
 Status resolve_queues(QueueOptions& queues) {
   WARREN_CHECK(take("--queue-args", parse_arguments(queues.argument_texts), queues.arguments));
-  if (queues.pattern.empty()) {
+  if (queues.pattern_text.empty()) {
     queues.to = queues.from + queues.queues - 1;
     queues.pattern = queues.queues == 1 ? queues.queue : queues.queue + "-%d";
-  } else if (queues.pattern.find("%d") == std::string::npos) {
-    return refuse(fmt::format("--queue-pattern: '{}' has no %d", queues.pattern));
+  } else if (queues.pattern_text.find("%d") == std::string::npos) {
+    return refuse(fmt::format("--queue-pattern: '{}' has no %d", queues.pattern_text));
+  } else {
+    queues.pattern = queues.pattern_text;
+    queues.to = queues.pattern_to;
   }
   if (queues.to < queues.from) {
     return refuse("--queue-pattern-to is less than --queue-pattern-from");
+  }
+  if (queues.to - queues.from >= kQueuesMax) {
+    return refuse(fmt::format("--queue-pattern-to: more than {} queues", kQueuesMax));
   }
   if (!queues.exchange_type.empty() && queues.exchange.empty()) {
     return refuse("--exchange-type needs --exchange");
@@ -187,10 +193,10 @@ void add_queue_options(CLI::App& app, QueueOptions& options) {
       ->capture_default_str();
   number(app, "--queues", options.queues, "So many queues, NAME-1 and on, shared out", 1,
          kQueuesMax);
-  app.add_option("--queue-pattern", options.pattern, "Queues by number, as q-%d")
+  app.add_option("--queue-pattern", options.pattern_text, "Queues by number, as q-%d")
       ->type_name("PATTERN");
   number(app, "--queue-pattern-from", options.from, "First number of the pattern", 0, 1e9);
-  number(app, "--queue-pattern-to", options.to, "Last number of the pattern", 0, 1e9);
+  number(app, "--queue-pattern-to", options.pattern_to, "Last number of the pattern", 0, 1e9);
   app.add_flag("--transient-queue", options.transient, "Declare the queues as not durable");
   app.add_flag("--exclusive", options.exclusive,
                "Exclusive queues, declared by the connection that consumes");
