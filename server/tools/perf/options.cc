@@ -170,11 +170,14 @@ void add_traffic_options(CLI::App& app, TrafficOptions& options) {
       ->type_name("N[-N]");
   app.add_option("--property", options.property_texts,
                  "Message properties: content_type=text/plain,expiration=60000")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
   app.add_option("--header", options.header_texts, "Message headers, written as --queue-args")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
   app.add_option("--consumer-args", options.consumer_argument_texts,
                  "Arguments of basic.consume, written as --queue-args")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
 }
 
@@ -204,6 +207,7 @@ void add_queue_options(CLI::App& app, QueueOptions& options) {
   app.add_flag("--passive", options.passive, "The queues must be there; take them as they are");
   app.add_option("--queue-args", options.argument_texts,
                  "x-max-length=1000,x-note:string=5 or a JSON object; may be repeated")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
   app.add_option("-e,--exchange", options.exchange,
                  "Exchange to publish to, bound to the queues; %d is the number of the queue")

@@ -95,6 +95,13 @@ TEST(Options, WhatDoesNotGoTogetherIsNamed) {
   EXPECT_THAT(refusal({"-V", "-C", "10", "-D", "5"}), HasSubstr("--consume-count"));
 }
 
+// Otherwise a list would swallow what follows it.
+TEST(Options, AListTakesOneWordEachTime) {
+  const LoadOptions options = parsed({"--queue-args", "a=1", "--queue-args", "b=2", "-p"});
+  EXPECT_EQ(options.queues.argument_texts, (std::vector<std::string>{"a=1", "b=2"}));
+  EXPECT_THROW(parsed({"--queue-args", "a=1", "b=2"}), CLI::ParseError);
+}
+
 TEST(ParseNumbers, IsAListWithUnits) {
   EXPECT_THAT(*parse_numbers("16,1KiB,5000"), ::testing::ElementsAre(16, 1024, 5000));
   EXPECT_FALSE(parse_numbers("16,x").ok());
