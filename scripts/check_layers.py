@@ -32,8 +32,8 @@ TABLE = {
                          "storage/engine/chunk_cursor.h"], []),
     "server/amqp": (["storage/base"], []),
     "server/auth": (["storage/base", *DOOR], ["openssl/", "re2/"]),
-    "server/broker": (["storage/base", "server/amqp", *DOOR],
-                      ["boost/unordered/", "boost/container", "re2/"]),
+    "server/broker": (["storage/base", "server/amqp", "server/auth/pattern.h", *DOOR],
+                      ["boost/unordered/", "boost/container", "boost/intrusive/"]),
     "server/session": (["storage/base", "server/amqp", "server/auth", "server/broker"],
                        ["boost/unordered/", "boost/container"]),
     "server/net": (["storage/base", "server/amqp", "server/session", *SHARD],
@@ -49,10 +49,10 @@ TABLE = {
     "server/tools/dump": (["storage", "server/amqp", "server/broker/message.h",
                            "server/broker/dead_letter.h", "server/broker/queue_settings.h"],
                           ["CLI/", "boost/json", "spdlog/"]),
-    "server/tools/perf": (["storage/base", "server/amqp"], ["boost/asio", "CLI/"]),
+    "server/tools/perf": (["storage/base", "server/amqp"], ["boost/asio", "boost/json", "CLI/"]),
     "tests": (["storage", "server", "tests"],
               ["boost/", "gtest/", "gmock/", "benchmark/", "rocksdb/", "google/protobuf/",
-               "CLI/", "spdlog/", "re2/", "openssl/"]),
+               "CLI/", "spdlog/", "re2/", "openssl/", "valgrind/"]),
 }
 # State machines and byte layouts: no threads, no files, no sockets of their own.
 SANS_IO = ["storage/record", "server/amqp", "server/auth", "server/broker", "server/session"]

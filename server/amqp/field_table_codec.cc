@@ -236,6 +236,12 @@ Result<FieldTable> decode_table(Bytes content) {
   return read_table(content);
 }
 
+FieldTable decode_or_empty(Bytes content) {
+  if (content.empty()) return {};
+  auto table = decode_table(content);
+  return table.ok() ? table.take() : FieldTable{};
+}
+
 void encode_table(std::string& out, const FieldTable& table) {
   ByteWriter writer(out);
   write_entries(writer, table);

@@ -26,6 +26,9 @@ bool valid_table(Bytes content);
 // Errc::invalid_argument when not valid_table(content).
 Result<FieldTable> decode_table(Bytes content);
 
+// Empty when there is nothing, or nothing valid.
+FieldTable decode_or_empty(Bytes content);
+
 // Appends the content without a length prefix. Decoded tables give the same bytes again, but for
 // booleans that were sent as another octet than 0 or 1.
 void encode_table(std::string& out, const FieldTable& table);

@@ -36,7 +36,27 @@ enum class FrameStatus : std::uint8_t {
 
 // Reads the frame at the start of `in`; fills `out` only when ok. frame_max 0 means
 // kFrameMaxDefault.
-FrameStatus read_frame(Bytes in, std::uint32_t frame_max, Frame& out);
+inline FrameStatus read_frame(Bytes in, std::uint32_t frame_max, Frame& out) {
+  if (in.empty()) return FrameStatus::need_more;
+  const auto type = static_cast<std::uint8_t>(in[0]);
+  const bool known = type == kFrameMethod || type == kFrameHeader || type == kFrameBody ||
+                     type == kFrameHeartbeat;
+  if (!known) return FrameStatus::bad_type;
+  if (in.size() < kFramePrefixBytes) return FrameStatus::need_more;
+
+  const std::size_t payload_size = load_big_endian<std::uint32_t>(in.data() + 3);
+  if (frame_max == 0) frame_max = kFrameMaxDefault;
+  if (payload_size + kFrameOverheadBytes > frame_max) return FrameStatus::too_large;
+  const std::size_t frame_size = payload_size + kFrameOverheadBytes;
+  if (in.size() < frame_size) return FrameStatus::need_more;
+  if (static_cast<std::uint8_t>(in[frame_size - 1]) != kFrameEnd) return FrameStatus::bad_end;
+
+  out.type = type;
+  out.channel = load_big_endian<std::uint16_t>(in.data() + 1);
+  out.payload = in.substr(kFramePrefixBytes, payload_size);
+  out.size = frame_size;
+  return FrameStatus::ok;
+}
 
 enum class ProtocolHeader : std::uint8_t {
   ok,  // 8 bytes: AMQP 0 0 9 1, or the 0-9 form AMQP 1 1 0 9

@@ -15,7 +15,8 @@
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 
-#include "server/app/recovered_topology.h"
+#include "server/app/first_definitions.h"
+#include "server/broker/recovered_topology.h"
 
 namespace warren::app {
 namespace {
@@ -49,6 +50,7 @@ std::uint64_t disk_free_limit(const config::Config& config) {
 broker::BrokerLimits broker_limits(const config::Config& config) {
   broker::BrokerLimits limits;
   limits.queue_window_bytes = config.queue_window_kb * 1_KiB;
+  limits.windows_bytes_per_shard = config.queue_windows_mb * 1_MiB / config.threads;
   limits.queues_max = config.queue_max;
   limits.transient_bytes_per_shard = config.transient_memory_mb * 1_MiB / config.threads;
   return limits;
@@ -148,7 +150,7 @@ void Server::load() {
   bootstrap(definitions);
   boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
   for (storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
-  const auto changes = recovered_topology(definitions, config_.threads);
+  const auto changes = broker::recovered_topology(definitions, config_.threads);
   for (const auto& shard : shards_) shard->broker->load(changes, states);
 }
 
@@ -167,7 +169,7 @@ std::vector<std::string> Server::start() {
   running_ = true;
   std::vector<std::string> addresses;
   for (const auto& listener : listeners_) {
-    addresses.push_back(listener->address());
+    for (std::string& address : listener->addresses()) addresses.push_back(std::move(address));
     listener->start();
   }
   for (const auto& loop : loops_) loop->start();

@@ -7,13 +7,14 @@
 #include <fmt/format.h>
 
 #include "server/amqp/wire_types.h"
+#include "server/broker/exchange_arguments.h"
 
 namespace warren::broker {
 namespace {
 
 constexpr std::int64_t kMillisecondsMax = 315'360'000'000;  // ten years, as RabbitMQ
 
-enum class Kind { integer, text, boolean, queue_type, overflow, strategy };
+enum class Kind { integer, text, boolean, queue_type, overflow, strategy, retry_type };
 
 // Types of queues that take an argument.
 constexpr unsigned kClassic = 1;
@@ -43,6 +44,9 @@ constexpr Row kRows[] = {
     {"x-single-active-consumer", Kind::boolean, kClassic | kQuorum},
     {"x-delivery-limit", Kind::integer, kQuorum, -1},
     {"x-consumer-timeout", Kind::integer, kClassic | kQuorum, 0, kMillisecondsMax},
+    {"x-delayed-retry-type", Kind::retry_type, kClassic | kQuorum},
+    {"x-delayed-retry-min", Kind::integer, kClassic | kQuorum, 0, kMillisecondsMax},
+    {"x-delayed-retry-max", Kind::integer, kClassic | kQuorum, 0, kMillisecondsMax},
     {"x-queue-mode", Kind::text, kClassic},
     {"x-queue-version", Kind::integer, kClassic},
     {"x-queue-master-locator", Kind::text, kClassic},
@@ -56,7 +60,7 @@ constexpr Row kRows[] = {
     {"x-initial-cluster-size", Kind::integer, kStream, 1},
 };
 
-constexpr std::array<std::string_view, 11> kCompared = {
+constexpr std::array<std::string_view, 14> kCompared = {
     "x-message-ttl",
     "x-expires",
     "x-max-length",
@@ -68,6 +72,9 @@ constexpr std::array<std::string_view, 11> kCompared = {
     "x-single-active-consumer",
     "x-delivery-limit",
     "x-consumer-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
 };
 
 // What is wrong with the value; empty: nothing.
@@ -107,6 +114,13 @@ std::string complaint(const Row& row, const amqp::FieldValue& value) {
       const auto text = amqp::as_string(value);
       if (text && (*text == "at-most-once" || *text == "at-least-once")) return {};
       return fmt::format("invalid dead letter strategy '{}'", amqp::to_text(value));
+    }
+    case Kind::retry_type: {
+      const auto text = amqp::as_string(value);
+      for (const std::string_view known : {"disabled", "all", "failed", "returned"}) {
+        if (text == known) return {};
+      }
+      return fmt::format("invalid delayed retry type '{}'", amqp::to_text(value));
     }
   }
   return {};
@@ -157,11 +171,19 @@ std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arg
       !arguments.contains("x-dead-letter-exchange")) {
     return invalid("x-dead-letter-routing-key", object, "routing_key_but_no_dlx_defined");
   }
+  if (auto error = check_dedup_arguments(arguments, object)) return error;
   for (const Row& row : kRows) {
     if ((row.types & type) != 0 || !arguments.contains(row.name)) continue;
     return other_type(row.name, object, arguments);
   }
   return std::nullopt;
+}
+
+std::string argument_complaint(std::string_view name, const amqp::FieldValue& value) {
+  for (const Row& row : kRows) {
+    if (row.name == name) return complaint(row, value);
+  }
+  return {};
 }
 
 std::optional<amqp::AmqpError> check_queue_properties(const storage::QueueDefinition& queue,

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "storage/engine/definitions.h"
@@ -24,6 +25,10 @@ std::string_view queue_type(const amqp::FieldTable& arguments);
 // in vhost '/'".
 std::optional<amqp::AmqpError> check_queue_arguments(const amqp::FieldTable& arguments,
                                                      std::string_view object);
+
+// What is wrong with the value of an argument that the broker knows; empty: nothing, or it is not
+// known.
+std::string argument_complaint(std::string_view name, const amqp::FieldValue& value);
 
 // 406 for what the type of the queue does not allow: a quorum queue is durable, not exclusive and
 // not auto-delete, and has a name. REQUIRES: arguments that check_queue_arguments() let pass.

@@ -108,6 +108,7 @@ SessionSink* BrokerShard::find_session(ConnectionId id) {
 
 Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const BlockRef& block,
                                bool persistent, const storage::CommitToken* confirm) {
+  if (queues.size() == 1) return publish_to_one(*queues.front(), block, persistent, confirm);
   Published published;
   published.queues = static_cast<unsigned>(queues.size());
   // Durable parts on several shards are one commit (S4).
@@ -139,6 +140,29 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
     send(shard, std::move(message));
   }
   if (here) publish_here(queues, block, persistent, confirm, several_shards);
+  return published;
+}
+
+// As publish(): nearly all messages go to one queue.
+Published BrokerShard::publish_to_one(const QueueHandle& handle, const BlockRef& block,
+                                      bool persistent, const storage::CommitToken* confirm) {
+  Published published;
+  published.queues = 1;
+  const bool answered = answers(handle, persistent);
+  if (confirm != nullptr && answered) published.pending_confirms = 1;
+  if (handle.home == parts_.self && !own_publishes_wait()) {
+    Queue* const queue = find_queue(handle.id);
+    WARREN_ASSERT(queue != nullptr);
+    queue->enqueue(block, persistent, answered ? confirm : nullptr);
+    return published;
+  }
+  PublishMessage message;
+  message.targets.push_back({handle.id, answered});
+  message.block = block;
+  if (confirm != nullptr) message.confirm = *confirm;
+  parts_.gauges->add_inbound(handle.home, static_cast<std::int64_t>(block->size()));
+  if (handle.home == parts_.self) ++own_publishes_queued_;
+  send(handle.home, std::move(message));
   return published;
 }
 
@@ -446,10 +470,6 @@ void BrokerShard::time_out_consumer(const Consumer& consumer, std::int64_t timeo
 storage::QueueLog& BrokerShard::open_log(const storage::LogState& state, Queue& queue) {
   if (state.id != queue.id()) lanes_.emplace(state.id, queue.id());
   return parts_.store->open_log(state);
-}
-
-bool BrokerShard::transient_over_budget() const {
-  return transient_bytes_ > static_cast<std::int64_t>(parts_.limits.transient_bytes_per_shard);
 }
 
 // ---- ControlHost ----

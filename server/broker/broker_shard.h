@@ -146,6 +146,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::size_t queue_count() const { return queues_.size(); }
   std::size_t session_count() const { return sessions_.size(); }
   std::uint64_t transient_bytes() const { return static_cast<std::uint64_t>(transient_bytes_); }
+  std::uint64_t window_bytes() const { return static_cast<std::uint64_t>(window_bytes_); }
 
   // StoreListener
   void on_committed(std::span<const storage::CommitToken> tokens) override;
@@ -171,7 +172,13 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void dead_letter(Queue& queue, Leaving leaving) override;
   storage::QueueLog& open_log(const storage::LogState& state, Queue& queue) override;
   void add_transient_bytes(std::int64_t bytes) override { transient_bytes_ += bytes; }
-  bool transient_over_budget() const override;
+  bool transient_over_budget() const override {
+    return transient_bytes_ > static_cast<std::int64_t>(parts_.limits.transient_bytes_per_shard);
+  }
+  void add_window_bytes(std::int64_t bytes) override { window_bytes_ += bytes; }
+  bool windows_over_budget() const override {
+    return window_bytes_ > static_cast<std::int64_t>(parts_.limits.windows_bytes_per_shard);
+  }
   // ControlHost
   void broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) override;
   void answer(Reply reply) override;
@@ -212,6 +219,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void apply(const std::vector<TopologyChange>& changes);
   void create_queue(const QueueAdded& added, const std::vector<storage::LogState>& recovered);
   void destroy_queue(const QueueRemoved& removed);
+  void change_settings(const std::string& vhost_name);
   Queue* find_queue(QueueId id);
   Queue* find_queue_of(LogId log);
   SessionSink* find_session(ConnectionId id);
@@ -219,6 +227,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void refuse(const storage::CommitToken& token);
   void settle_here(QueueId queue, Place place, Settlement how);
   void remember_holder(ConnectionId connection, Queue& queue);
+  Published publish_to_one(const QueueHandle& handle, const BlockRef& block, bool persistent,
+                           const storage::CommitToken* confirm);
   void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
                     const storage::CommitToken* confirm, bool several_shards);
   void commit_part(ShardIndex shard, const Transaction& transaction, bool several_shards);
@@ -293,6 +303,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::uint64_t next_durable_reply_ = 1;
   std::uint64_t next_connection_ = 1;
   std::int64_t transient_bytes_ = 0;
+  std::int64_t window_bytes_ = 0;
 };
 
 }  // namespace warren::broker

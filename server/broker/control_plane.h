@@ -6,6 +6,7 @@
 //   control_plane.cc     the pipeline
 //   control_queues.cc    queue.declare, removal
 //   control_exchanges.cc exchange.declare, delete, bindings
+//   control_policies.cc  policies set and cleared
 #pragma once
 
 #include <deque>
@@ -51,6 +52,8 @@ class ControlPlane {
   void handle(DeclareQueue& message);
   void handle(RemoveQueue& message);
   void handle(RemoveExclusive& message);
+  void handle(SetPolicy& message);
+  void handle(ClearPolicy& message);
   void handle(const Applied& message);
   void on_committed(std::uint64_t operation);
 

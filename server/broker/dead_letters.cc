@@ -49,8 +49,9 @@ BlockRef BrokerShard::route_dead_letter(const Queue& queue, const Leaving& leavi
   const storage::QueueDefinition& definition = queue.definition();
   const Vhost* const vhost = topology_.find_vhost(definition.vhost);
   const bool delayed = !settings.delayed_exchange.empty();
-  const std::string& name =
-      delayed ? settings.delayed_exchange : settings.dead_letter_exchange.value_or(std::string());
+  // A policy may have been taken back since the message left.
+  if (!delayed && !settings.dead_letter_exchange) return nullptr;
+  const std::string& name = delayed ? settings.delayed_exchange : *settings.dead_letter_exchange;
   Exchange* const exchange = vhost->find_exchange(name);
   if (exchange == nullptr) return nullptr;
   DeadLetter letter;

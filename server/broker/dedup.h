@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Message deduplication, as LavinMQ has it: an exchange declared with "x-message-deduplication"
-// drops a message whose id it has seen. The id is a header of the message; what was seen is kept in
-// memory, for a number of messages and perhaps for a time, and is forgotten at a restart.
+// Message deduplication, as LavinMQ has it: an exchange or a queue declared with
+// "x-message-deduplication" drops a message whose id it has seen. The id is a header of the
+// message; what was seen is kept in memory, for a number of messages and perhaps for a time, and is
+// forgotten at a restart.
 //
-// An exchange's ids are on one shard, its home. A session of another shard asks it and waits, so
-// that no two connections get the same message through.
+// A queue's ids are where it lives. An exchange's are on one shard, its home: a session of another
+// shard asks it and waits, so that no two connections get the same message through.
 #pragma once
 
 #include <cstdint>
@@ -31,16 +32,18 @@ inline constexpr std::string_view kDedupTtl = "x-cache-ttl";
 
 inline constexpr std::size_t kDedupSizeDefault = 128;
 inline constexpr std::size_t kDedupSizeMax = 1'000'000;
-// Of one exchange's ids, whatever their number.
+// Of the ids of one exchange or queue, whatever their number.
 inline constexpr std::size_t kDedupBytesMax = 256_MiB;
 
-// What an exchange's arguments say.
+// What the arguments say.
 struct DedupSettings {
   std::size_t size = kDedupSizeDefault;
   std::optional<std::int64_t> ttl_ms = {};
   std::string header{kDedupHeader};
+
+  bool operator==(const DedupSettings&) const = default;
 };
-// Nothing: the exchange does not deduplicate.
+// Nothing: no deduplication.
 std::optional<DedupSettings> read_dedup_settings(const storage::ArgumentBytes& arguments);
 
 // One message's id, and how long it is to be remembered.
@@ -53,8 +56,8 @@ struct DedupId {
 // any width are the same id.
 std::optional<DedupId> read_dedup_id(const DedupSettings& settings, Bytes headers);
 
-// The ids that were seen, the oldest first. Runs on: the exchange's home. Bound: `size` ids,
-// kDedupBytesMax.
+// The ids that were seen, the oldest first. Runs on: the home of the exchange or queue. Bound:
+// `size` ids, kDedupBytesMax.
 class DedupCache {
  public:
   explicit DedupCache(std::size_t size) : size_max_(size) {}

@@ -11,12 +11,6 @@
 namespace warren::broker {
 namespace {
 
-amqp::FieldTable decode_or_empty(const storage::ArgumentBytes& bytes) {
-  if (bytes.empty()) return {};
-  auto table = amqp::decode_table(bytes);
-  return table.ok() ? table.take() : amqp::FieldTable{};
-}
-
 // "queue 'q' in vhost '/'"
 template <class Definition>
 std::string describe(std::string_view kind, const Definition& definition) {
@@ -79,8 +73,8 @@ std::optional<amqp::AmqpError> inequivalent(const storage::ExchangeDefinition& r
     return differs("internal", object, truth(received.internal), truth(current.internal));
   }
   if (received.arguments == current.arguments) return std::nullopt;
-  const amqp::FieldTable r = decode_or_empty(received.arguments);
-  const amqp::FieldTable c = decode_or_empty(current.arguments);
+  const amqp::FieldTable r = amqp::decode_or_empty(received.arguments);
+  const amqp::FieldTable c = amqp::decode_or_empty(current.arguments);
   for (const std::string_view name : {"alternate-exchange", "x-alternate-exchange"}) {
     if (auto error = argument_differs(name, object, r, c)) return error;
   }
@@ -97,8 +91,8 @@ std::optional<amqp::AmqpError> inequivalent(const storage::QueueDefinition& rece
     return differs("auto_delete", object, truth(received.auto_delete), truth(current.auto_delete));
   }
   if (received.arguments == current.arguments) return std::nullopt;
-  const amqp::FieldTable r = decode_or_empty(received.arguments);
-  const amqp::FieldTable c = decode_or_empty(current.arguments);
+  const amqp::FieldTable r = amqp::decode_or_empty(received.arguments);
+  const amqp::FieldTable c = amqp::decode_or_empty(current.arguments);
   for (const std::string_view name : compared_queue_arguments()) {
     if (auto error = argument_differs(name, object, r, c)) return error;
   }

@@ -83,19 +83,6 @@ std::optional<amqp::AmqpError> check_hash_arguments(const amqp::FieldTable& argu
   return check_one_of("x-algorithm", {"ring", "jump"}, arguments, object);
 }
 
-std::optional<amqp::AmqpError> check_dedup_arguments(const amqp::FieldTable& arguments,
-                                                     std::string_view object) {
-  const amqp::FieldValue* const value = arguments.find(kDedupArgument);
-  if (value == nullptr) return std::nullopt;
-  if (!amqp::as_bool(*value)) {
-    return invalid(kDedupArgument, object,
-                   fmt::format("unacceptable type {}", amqp::type_name(value->type())));
-  }
-  if (auto error = check_integer(kDedupSize, 1, kDedupSizeMax, arguments, object)) return error;
-  if (auto error = check_integer(kDedupTtl, 0, INT64_MAX, arguments, object)) return error;
-  return check_text(kDedupHeader, arguments, object);
-}
-
 std::optional<amqp::AmqpError> check_weight(std::string_view key) {
   if (read_weight(key)) return std::nullopt;
   const bool digits = !key.empty() && std::all_of(key.begin(), key.end(),
@@ -125,6 +112,19 @@ std::optional<amqp::AmqpError> check_match(const storage::ArgumentBytes& bytes) 
 }
 
 }  // namespace
+
+std::optional<amqp::AmqpError> check_dedup_arguments(const amqp::FieldTable& arguments,
+                                                     std::string_view object) {
+  const amqp::FieldValue* const value = arguments.find(kDedupArgument);
+  if (value == nullptr) return std::nullopt;
+  if (!amqp::as_bool(*value)) {
+    return invalid(kDedupArgument, object,
+                   fmt::format("unacceptable type {}", amqp::type_name(value->type())));
+  }
+  if (auto error = check_integer(kDedupSize, 1, kDedupSizeMax, arguments, object)) return error;
+  if (auto error = check_integer(kDedupTtl, 0, INT64_MAX, arguments, object)) return error;
+  return check_text(kDedupHeader, arguments, object);
+}
 
 std::optional<amqp::AmqpError> check_exchange_arguments(std::string_view type,
                                                         const amqp::FieldTable& arguments,

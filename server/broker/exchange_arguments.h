@@ -18,6 +18,10 @@ std::optional<amqp::AmqpError> check_exchange_arguments(std::string_view type,
                                                         const amqp::FieldTable& arguments,
                                                         std::string_view object);
 
+// Those of deduplication, which queues have too.
+std::optional<amqp::AmqpError> check_dedup_arguments(const amqp::FieldTable& arguments,
+                                                     std::string_view object);
+
 // A binding whose source is an exchange of this type.
 std::optional<amqp::AmqpError> check_binding(std::string_view type,
                                              const storage::BindingDefinition& definition);

@@ -5,18 +5,13 @@
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/exchange/delayed.h"
+#include "server/broker/policy/policy.h"
 
 namespace warren::broker {
 namespace {
 
 // RabbitMQ's default for quorum queues since 4.0.
 constexpr std::int64_t kQuorumDeliveryLimit = 20;
-
-amqp::FieldTable decode_or_empty(const storage::ArgumentBytes& bytes) {
-  if (bytes.empty()) return {};
-  auto table = amqp::decode_table(bytes);
-  return table.ok() ? table.take() : amqp::FieldTable{};
-}
 
 std::optional<std::int64_t> integer_of(const amqp::FieldTable& table, std::string_view name) {
   const amqp::FieldValue* const value = table.find(name);
@@ -39,7 +34,7 @@ struct Sources {
   std::optional<std::int64_t> smaller(const std::string& key) const {
     const auto a = integer_of(arguments, "x-" + key);
     const auto b = integer_of(policy, key);
-    if (a && b) return std::min(*a, *b);
+    if (a && b) return smaller_limit(*a, *b);
     return a ? a : b;
   }
   std::optional<std::uint64_t> smaller_unsigned(const std::string& key) const {
@@ -66,8 +61,10 @@ Overflow overflow_of(const std::optional<std::string>& text) {
   return Overflow::drop_head;
 }
 
+// An argument of quorum queues: a policy that says it does not mean classic ones.
 void read_delivery_limit(const Sources& sources, QueueSettings& settings) {
-  const auto limit = sources.smaller("delivery-limit");
+  const auto limit =
+      settings.type == QueueType::quorum ? sources.smaller("delivery-limit") : std::nullopt;
   settings.counts_returns = settings.type == QueueType::quorum || limit.has_value();
   if (limit) {
     if (*limit >= 0) settings.delivery_limit = limit;
@@ -76,13 +73,27 @@ void read_delivery_limit(const Sources& sources, QueueSettings& settings) {
   }
 }
 
+// As quorum queues of RabbitMQ 4.3, for every type of queue. A shortest wait without a type means
+// all returns, as in LavinMQ.
+std::optional<DelayedRetry> delayed_retry_of(const Sources& sources) {
+  const auto type = sources.text("delayed-retry-type");
+  const auto min_ms = sources.smaller("delayed-retry-min");
+  if (!min_ms || *min_ms <= 0 || type == "disabled") return std::nullopt;
+  DelayedRetry retry;
+  retry.failed = type != "returned";
+  retry.returned = type != "failed";
+  retry.min_ms = *min_ms;
+  if (const auto max_ms = sources.smaller("delayed-retry-max")) retry.max_ms = *max_ms;
+  return retry;
+}
+
 }  // namespace
 
 QueueSettings queue_settings(const storage::QueueDefinition& definition,
                              const amqp::FieldTable& policy) {
   QueueSettings settings;
   if (definition.arguments.empty() && policy.empty()) return settings;
-  const Sources sources{decode_or_empty(definition.arguments), policy};
+  const Sources sources{amqp::decode_or_empty(definition.arguments), policy};
   settings.type = type_of(sources.arguments);
   settings.message_ttl_ms = sources.smaller("message-ttl");
   settings.expires_ms = sources.smaller("expires");
@@ -97,8 +108,11 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
     settings.single_active_consumer = amqp::as_bool(*sac).value_or(false);
   }
   read_delivery_limit(sources, settings);
+  settings.delayed_retry = delayed_retry_of(sources);
+  if (settings.delayed_retry) settings.counts_returns = true;
   settings.consumer_timeout_ms = sources.smaller("consumer-timeout");
-  if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();
+  if (settings.consumer_timeout_ms == 0) settings.consumer_timeout_ms.reset();  // off
+  settings.dedup = read_dedup_settings(definition.arguments);
   if (is_delay_queue_name(definition.name)) {
     settings.delayed_exchange =
         text_of(sources.arguments, kDelayedExchangeArgument).value_or(std::string());
@@ -107,7 +121,7 @@ QueueSettings queue_settings(const storage::QueueDefinition& definition,
 }
 
 std::uint32_t log_count(const storage::ArgumentBytes& arguments) {
-  const auto max = integer_of(decode_or_empty(arguments), "x-max-priority");
+  const auto max = integer_of(amqp::decode_or_empty(arguments), "x-max-priority");
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(max.value_or(0), 0, 255)) + 1;
 }
 

@@ -11,11 +11,22 @@
 #include "storage/engine/definitions.h"
 
 #include "server/amqp/field_value.h"
+#include "server/broker/dedup.h"
 
 namespace warren::broker {
 
 enum class QueueType : std::uint8_t { classic, quorum, stream };
 enum class Overflow : std::uint8_t { drop_head, reject_publish, reject_publish_dlx };
+
+// Which returns of a message are delayed, and for how long: the wait grows with their number.
+struct DelayedRetry {
+  bool failed = false;    // by basic.reject
+  bool returned = false;  // otherwise
+  std::int64_t min_ms = 0;
+  std::int64_t max_ms = INT64_MAX;
+
+  bool operator==(const DelayedRetry&) const = default;
+};
 
 struct QueueSettings {
   QueueType type = QueueType::classic;
@@ -33,8 +44,12 @@ struct QueueSettings {
   // Deliveries are counted, and the count is told in x-delivery-count.
   bool counts_returns = false;
   std::optional<std::int64_t> consumer_timeout_ms;
+  std::optional<DelayedRetry> delayed_retry;
   // Of the hidden queue of a delayed-message exchange: that exchange.
   std::string delayed_exchange;
+  std::optional<DedupSettings> dedup;  // it drops what it has seen
+
+  bool operator==(const QueueSettings&) const = default;
 
   // A publish may be refused: publishers in confirm mode wait for this queue's answer.
   bool may_refuse() const {

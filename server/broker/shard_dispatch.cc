@@ -92,7 +92,7 @@ void BrokerShard::on(DeleteQueueRequest& message) {
   }
   const storage::QueueDefinition& definition = queue->definition();
   const bool in_use = message.if_unused && queue->consumer_count() > 0;
-  const bool not_empty = message.if_empty && queue->ready_count() > 0;
+  const bool not_empty = message.if_empty && queue->ready_count() + queue->waiting_count() > 0;
   if (in_use || not_empty) {
     done.error =
         amqp::channel_error(amqp::ReplyCode::precondition_failed,
@@ -101,7 +101,7 @@ void BrokerShard::on(DeleteQueueRequest& message) {
     return reply(std::move(done));
   }
   queue->set_removing();
-  done.message_count = static_cast<std::uint32_t>(queue->ready_count());
+  done.message_count = static_cast<std::uint32_t>(queue->ready_count() + queue->waiting_count());
   send(kControlShard, RemoveQueue{definition.vhost, definition.name, queue->id(), std::move(done)});
 }
 
@@ -238,6 +238,8 @@ template void BrokerShard::on(ChangeBinding&);
 template void BrokerShard::on(DeclareQueue&);
 template void BrokerShard::on(RemoveQueue&);
 template void BrokerShard::on(RemoveExclusive&);
+template void BrokerShard::on(SetPolicy&);
+template void BrokerShard::on(ClearPolicy&);
 template void BrokerShard::on(Applied&);
 
 void BrokerShard::on(Apply& message) {
@@ -255,8 +257,24 @@ void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {
       if (added->home == parts_.self) create_queue(*added, {});
+    } else if (const auto* const set = std::get_if<PolicySet>(&change)) {
+      change_settings(set->definition.vhost);
+    } else if (const auto* const cleared = std::get_if<PolicyCleared>(&change)) {
+      change_settings(cleared->vhost);
     } else if (const auto* const access = std::get_if<AccessChanged>(&change)) {
       if (on_access_changed) on_access_changed(access->change);
+    }
+  }
+}
+
+// The vhost's policies are others.
+void BrokerShard::change_settings(const std::string& vhost_name) {
+  const Vhost* const vhost = topology_.find_vhost(vhost_name);
+  for (const auto& [name, handle] : vhost->queues) {
+    if (handle->home != parts_.self) continue;
+    Queue* const queue = find_queue(handle->id);
+    if (queue != nullptr && queue->settings() != handle->settings) {
+      queue->change_settings(handle->settings);
     }
   }
 }

@@ -60,7 +60,12 @@ struct PublishMessage {
   bool several_shards = false;  // kept durably on several shards: one commit over them all (S4)
 };
 
-enum class Settlement : std::uint8_t { ack, requeue, reject };
+enum class Settlement : std::uint8_t {
+  ack,
+  requeue,         // given back: nack, recover, or the holder is gone
+  requeue_failed,  // basic.reject with requeue
+  reject,          // without
+};
 
 struct SettleMessage {
   struct One {
@@ -261,6 +266,16 @@ struct RemoveExclusive {
   ReplyTo reply_to;
   ConnectionId connection;
 };
+struct SetPolicy {
+  ReplyTo reply_to;
+  storage::PolicyDefinition definition;
+};
+struct ClearPolicy {
+  ReplyTo reply_to;
+  std::string vhost;
+  bool operator_policy = false;
+  std::string name;
+};
 struct Applied {
   std::uint64_t operation = 0;
 };
@@ -284,7 +299,7 @@ using ShardMessage =
                  GetRequest, PurgeRequest, DeleteQueueRequest, CountRequest, CreditReturn, Grant,
                  ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
-                 ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, Applied, Apply, Marker,
-                 DirectReply, DedupRequest, DedupForget>;
+                 ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, SetPolicy, ClearPolicy,
+                 Applied, Apply, Marker, DirectReply, DedupRequest, DedupForget>;
 
 }  // namespace warren::broker

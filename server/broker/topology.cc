@@ -8,6 +8,21 @@
 #include "server/broker/exchange/exchange_types.h"
 
 namespace warren::broker {
+namespace {
+
+PolicySubject policy_subject(QueueType type) {
+  switch (type) {
+    case QueueType::classic:
+      return PolicySubject::classic_queue;
+    case QueueType::quorum:
+      return PolicySubject::quorum_queue;
+    case QueueType::stream:
+      return PolicySubject::stream;
+  }
+  return PolicySubject::classic_queue;
+}
+
+}  // namespace
 
 Exchange* Vhost::find_exchange(std::string_view exchange) const {
   const auto at = exchanges.find(exchange);
@@ -44,7 +59,7 @@ void Topology::on(const ExchangeAdded& change) {
   Vhost* const vhost = find_vhost(change.definition.vhost);
   WARREN_ASSERT(vhost != nullptr);
   auto exchange = make_exchange(change.definition);
-  exchange->alternate = alternate_exchange(change.definition.arguments);
+  govern(*vhost, *exchange);
   if (delays(change.definition)) exchange->delay_queue = delay_queue_name(change.definition.name);
   exchange->dedup = read_dedup_settings(change.definition.arguments);
   vhost->exchanges.insert_or_assign(change.definition.name, std::move(exchange));
@@ -74,7 +89,7 @@ void Topology::on(const QueueAdded& change) {
   auto handle = std::make_unique<QueueHandle>();
   handle->definition = change.definition;
   handle->id = change.definition.log;
-  handle->settings = queue_settings(change.definition, {});
+  govern(*vhost, *handle);
   handle->home = change.home;
   handle->owner = change.owner;
   vhost->queues.insert_or_assign(change.definition.name, std::move(handle));
@@ -124,6 +139,44 @@ void Topology::on(const BindingRemoved& change) {
   if (source == nullptr) return;
   const std::unique_ptr<Binding> removed = source->unbind(change.definition);
   if (removed) unlink(*removed);
+}
+
+void Topology::on(const PolicySet& change) {
+  Vhost* const vhost = find_vhost(change.definition.vhost);
+  WARREN_ASSERT(vhost != nullptr);
+  vhost->policies.set(change.definition);
+  govern_all(*vhost);
+}
+
+void Topology::on(const PolicyCleared& change) {
+  Vhost* const vhost = find_vhost(change.vhost);
+  WARREN_ASSERT(vhost != nullptr);
+  vhost->policies.clear(change.operator_policy, change.name);
+  govern_all(*vhost);
+}
+
+void Topology::govern_all(const Vhost& vhost) {
+  for (const auto& [name, queue] : vhost.queues) govern(vhost, *queue);
+  for (const auto& [name, exchange] : vhost.exchanges) govern(vhost, *exchange);
+}
+
+// Arguments and policies come to settings (B12).
+void Topology::govern(const Vhost& vhost, QueueHandle& queue) {
+  queue.settings = queue_settings(queue.definition, {});
+  if (vhost.policies.empty() || queue.hidden()) return;
+  const PolicySubject subject = policy_subject(queue.settings.type);
+  const amqp::FieldTable policy = vhost.policies.effective(subject, queue.definition.name);
+  if (!policy.empty()) queue.settings = queue_settings(queue.definition, policy);
+}
+
+// The default exchange is nobody's to change.
+void Topology::govern(const Vhost& vhost, Exchange& exchange) {
+  exchange.alternate = alternate_exchange(exchange.definition().arguments);
+  if (!exchange.alternate.empty() || vhost.policies.empty() || exchange.name().empty()) return;
+  const amqp::FieldTable policy =
+      vhost.policies.effective(PolicySubject::exchange, exchange.name());
+  const amqp::FieldValue* const alternate = policy.find("alternate-exchange");
+  if (alternate != nullptr) exchange.alternate = amqp::as_string(*alternate).value_or("");
 }
 
 // Takes the binding out of its destination's list (B5).

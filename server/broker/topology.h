@@ -14,6 +14,7 @@
 
 #include "server/broker/broker_ids.h"
 #include "server/broker/exchange/exchange.h"
+#include "server/broker/policy/policy.h"
 #include "server/broker/queue_settings.h"
 
 namespace warren::broker {
@@ -37,6 +38,7 @@ struct Vhost {
   std::string name;
   StringMap<std::unique_ptr<Exchange>> exchanges;
   StringMap<std::unique_ptr<QueueHandle>> queues;
+  PolicyStore policies;
 
   Exchange* find_exchange(std::string_view exchange) const;
   QueueHandle* find_queue(std::string_view queue) const;
@@ -70,12 +72,22 @@ struct BindingAdded {
 struct BindingRemoved {
   storage::BindingDefinition definition;
 };
+// In force at once: on what is there, and on what comes.
+struct PolicySet {
+  storage::PolicyDefinition definition;
+};
+struct PolicyCleared {
+  std::string vhost;
+  bool operator_policy = false;
+  std::string name;
+};
 // Users and permissions: passed on to the shard's user store, no business of the topology.
 struct AccessChanged {
   storage::DefinitionChange change;
 };
 using TopologyChange = std::variant<VhostAdded, ExchangeAdded, ExchangeRemoved, QueueAdded,
-                                    QueueRemoved, BindingAdded, BindingRemoved, AccessChanged>;
+                                    QueueRemoved, BindingAdded, BindingRemoved, PolicySet,
+                                    PolicyCleared, AccessChanged>;
 
 // Runs on: its shard. Owned by: BrokerShard, ControlPlane.
 class Topology {
@@ -101,9 +113,14 @@ class Topology {
   void on(const QueueRemoved& change);
   void on(const BindingAdded& change);
   void on(const BindingRemoved& change);
+  void on(const PolicySet& change);
+  void on(const PolicyCleared& change);
   void on(const AccessChanged&) {}
 
   static void unlink(Binding& binding);
+  static void govern(const Vhost& vhost, QueueHandle& queue);
+  static void govern(const Vhost& vhost, Exchange& exchange);
+  static void govern_all(const Vhost& vhost);
 
   StringMap<std::unique_ptr<Vhost>> vhosts_;
   std::uint64_t version_ = 1;

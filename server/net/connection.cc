@@ -6,6 +6,8 @@
 #include <chrono>
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -28,12 +30,28 @@ constexpr std::size_t kRestReadBytes = 128_KiB;
 // byte.
 constexpr auto kLinger = std::chrono::seconds(1);
 
+// A peer without heartbeats, or one that is not read because publishers are blocked, is found dead
+// all the same: after a minute of silence the system asks, and gives up a minute later.
+void keep_alive(tcp::socket& socket, boost::system::error_code& error) {
+  socket.set_option(asio::socket_base::keep_alive(true), error);
+  const auto set = [&](int option, int value) {
+    if (error) return;
+    if (::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof(value)) != 0) {
+      error.assign(errno, boost::system::system_category());
+    }
+  };
+  set(TCP_KEEPIDLE, 60);
+  set(TCP_KEEPINTVL, 15);
+  set(TCP_KEEPCNT, 4);
+}
+
 }  // namespace
 
 std::shared_ptr<Connection> Connection::create(ShardLoop& loop, tcp::socket socket) {
   boost::system::error_code error;
   const tcp::endpoint peer = socket.remote_endpoint(error);
   if (!error) socket.set_option(tcp::no_delay(true), error);
+  if (!error) keep_alive(socket, error);
   if (!error) socket.non_blocking(true, error);
   if (error) return nullptr;
   session::SessionParts parts;

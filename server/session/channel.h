@@ -20,6 +20,7 @@
 #include "server/broker/broker_shard.h"
 #include "server/session/confirm_tracker.h"
 #include "server/session/content_assembler.h"
+#include "server/session/delivery_frames.h"
 #include "server/session/unacked_window.h"
 
 namespace warren::session {
@@ -30,9 +31,13 @@ using Outcome = std::optional<amqp::AmqpError>;
 
 // A consumer as its channel sees it.
 struct ConsumerRecord {
+  ConsumerRecord(std::uint16_t channel_number, std::string consumer_tag)
+      : channel(channel_number), tag(std::move(consumer_tag)), frames(channel, tag) {}
+
   broker::ConsumerNumber number = 0;
-  std::uint16_t channel = 0;
+  std::uint16_t channel;
   std::string tag;
+  DeliveryFrames frames;
   broker::QueueId queue;
   std::string queue_name;
   ShardIndex home = 0;
@@ -207,6 +212,7 @@ class Channel {
   void give_up(const DedupClaim& claim);
   void give_up_deferred();
   Outcome on_duplicate_answer(const PendingRequest& pending, bool duplicate);
+  bool knows_route() const;
   Outcome find_publish_route(const amqp::PropertiesView& properties);
   Outcome check_properties(const amqp::PropertiesView& properties);
   void return_unroutable(const BlockRef& block);

@@ -139,10 +139,9 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   std::int32_t priority = 0;
   if (Outcome error = read_consumer_arguments(method.arguments, *handle, priority)) return error;
-  auto consumer = std::make_unique<ConsumerRecord>();
-  consumer->channel = number_;
-  consumer->tag = method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
-                                              : std::string(method.consumer_tag.value);
+  auto consumer = std::make_unique<ConsumerRecord>(
+      number_, method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
+                                           : std::string(method.consumer_tag.value));
   consumer->queue = handle->id;
   consumer->queue_name = handle->definition.name;
   consumer->home = handle->home;
@@ -223,14 +222,19 @@ void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& deli
     --consumer.granted;
     --shared_granted_;
   }
-  amqp::BasicDeliver deliver;
-  deliver.consumer_tag = consumer.tag;
-  deliver.delivery_tag = track(unacked, consumer.no_ack);
-  deliver.redelivered = delivery.redelivered;
-  deliver.exchange = message.exchange();
-  deliver.routing_key = message.routing_key();
-  send(deliver);
-  session_.send_content(number_, delivery.block, delivery.returns);
+  const std::uint64_t tag = track(unacked, consumer.no_ack);
+  if (delivery.returns == 0 && session_.fits_frames(message)) {
+    session_.send_delivery(consumer.frames, tag, delivery.redelivered, message);
+  } else {
+    amqp::BasicDeliver deliver;
+    deliver.consumer_tag = consumer.tag;
+    deliver.delivery_tag = tag;
+    deliver.redelivered = delivery.redelivered;
+    deliver.exchange = message.exchange();
+    deliver.routing_key = message.routing_key();
+    send(deliver);
+    session_.send_content(number_, delivery.block, delivery.returns);
+  }
   session_.owe_credit(consumer, delivery.block->size());
   // It obeyed the limit but takes nothing of it: the room is free again.
   if (consumer.no_ack && !asks_.empty()) serve_asks();
@@ -293,8 +297,9 @@ Outcome Channel::handle(const amqp::BasicAck& method) {
 }
 
 Outcome Channel::handle(const amqp::BasicReject& method) {
-  return settle_tag(method.delivery_tag, false,
-                    method.requeue ? broker::Settlement::requeue : broker::Settlement::reject);
+  return settle_tag(
+      method.delivery_tag, false,
+      method.requeue ? broker::Settlement::requeue_failed : broker::Settlement::reject);
 }
 
 Outcome Channel::handle(const amqp::BasicNack& method) {

@@ -71,13 +71,16 @@ Outcome Channel::check_properties(const amqp::PropertiesView& properties) {
 
 // Fills route_.queues. What one publish looked up serves the next ones with the same exchange and
 // key, until anything in the topology or in permissions changes, if only the key decided.
+bool Channel::knows_route() const {
+  return route_.version == session_.broker().topology().version() &&
+         content_.extra_keys().empty() && route_.routing_key == content_.routing_key() &&
+         route_.exchange == content_.exchange();
+}
+
 Outcome Channel::find_publish_route(const amqp::PropertiesView& properties) {
+  if (knows_route()) return {};
   const std::uint64_t version = broker().topology().version();
   const bool one_key = content_.extra_keys().empty();
-  if (route_.version == version && one_key && route_.routing_key == content_.routing_key() &&
-      route_.exchange == content_.exchange()) {
-    return {};
-  }
   route_.version = 0;
   if (Outcome refused = check_permission(auth::Operation::write, content_.exchange())) {
     return refused;
@@ -106,6 +109,7 @@ Outcome Channel::find_publish_route(const amqp::PropertiesView& properties) {
 Outcome Channel::publish() {
   session_.on_published();
   const BlockRef block = content_.take();
+  if (content_.plain() && knows_route()) return publish_routed(block);
   amqp::PropertiesView properties;
   const bool parsed = amqp::parse_properties(broker::MessageView(*block).properties(), properties);
   WARREN_ASSERT(parsed);  // the assembler has checked it

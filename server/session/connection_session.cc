@@ -79,7 +79,10 @@ std::size_t ConnectionSession::on_bytes(Bytes in) {
 
 void ConnectionSession::on_frame(const amqp::Frame& frame) {
   current_method_ = {};
-  if (Outcome error = dispatch(frame)) fail(std::move(*error), frame);
+  const bool usual = state_ == State::open && frame.channel != 0 &&
+                     frame.type != amqp::kFrameHeartbeat;
+  Outcome error = usual ? dispatch_channel(frame) : dispatch(frame);
+  if (error) fail(std::move(*error), frame);
 }
 
 Outcome ConnectionSession::dispatch(const amqp::Frame& frame) {
@@ -429,9 +432,7 @@ void ConnectionSession::on_turn_end() {
 
 // ---- output ----
 
-void ConnectionSession::touch_output() {
-  sent_ = true;
-  if (output_announced_) return;
+void ConnectionSession::announce_output() {
   output_announced_ = true;
   parts_.host->output_ready();
 }

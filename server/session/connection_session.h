@@ -90,6 +90,19 @@ class ConnectionSession final : public broker::SessionSink {
   // Header and body frames of a message; the method frame stands before. `returns`, if not 0, is
   // told in the header x-delivery-count.
   void send_content(std::uint16_t channel, const BlockRef& block, std::uint32_t returns = 0);
+  // Is it so small that each of its parts goes out in one frame, copied?
+  bool fits_frames(const broker::MessageView& message) const {
+    const std::size_t body = message.body().size();
+    return body < kBodyReferenceBytes && message.properties().size() < kBodyReferenceBytes &&
+           body + kFrameRoomBytes <= frame_max_ &&
+           message.properties().size() + kFrameRoomBytes <= frame_max_;
+  }
+  // REQUIRES: fits_frames(message).
+  void send_delivery(const DeliveryFrames& frames, std::uint64_t tag, bool redelivered,
+                     const broker::MessageView& message) {
+    frames.append(out_.text(), tag, redelivered, message);
+    touch_output();
+  }
   // Suspends the input until the answer; `make` builds the message around the ReplyTo.
   template <class MakeMessage>
   void request(std::uint16_t channel, PendingRequest pending, ShardIndex to, MakeMessage make) {
@@ -164,7 +177,11 @@ class ConnectionSession final : public broker::SessionSink {
   broker::ReplyTo suspend(std::uint16_t channel, PendingRequest pending);
   Channel* find_channel(std::uint16_t number);
   void erase_channel(std::uint16_t number);
-  void touch_output();
+  void touch_output() {
+    sent_ = true;
+    if (!output_announced_) announce_output();
+  }
+  void announce_output();
 
   SessionParts parts_;
   const broker::ConnectionId id_;

@@ -18,8 +18,10 @@ namespace warren::session {
 void ContentAssembler::start(const amqp::BasicPublish& publish) {
   WARREN_ASSERT(state_ == State::idle);
   state_ = State::want_header;
-  exchange_.assign(publish.exchange.value);
-  routing_key_.assign(publish.routing_key.value);
+  exchange_size_ = static_cast<std::uint8_t>(publish.exchange.size());
+  routing_key_size_ = static_cast<std::uint8_t>(publish.routing_key.size());
+  std::memcpy(names_, publish.exchange.value.data(), exchange_size_);
+  std::memcpy(names_ + exchange_size_, publish.routing_key.value.data(), routing_key_size_);
   extra_.keys.clear();
   mandatory_ = publish.mandatory;
   immediate_ = publish.immediate;
@@ -55,10 +57,11 @@ std::optional<amqp::AmqpError> ContentAssembler::on_header(Bytes payload,
   head.persistent = properties.delivery_mode == amqp::kDeliveryModePersistent;
   head.priority = properties.priority.value_or(0);
   head.published_ms = rules.now_ms;
-  head.exchange = exchange_;
-  head.routing_key = routing_key_;
+  head.exchange = exchange();
+  head.routing_key = routing_key();
   head.properties = header.raw_properties;
   persistent_ = head.persistent;
+  plain_ = !properties.headers && !properties.expiration && !properties.user_id;
   const auto body_size = static_cast<std::size_t>(header.body_size);
   const std::size_t at_first = std::min<std::size_t>(body_size, kBodyTrustedBytes);
   block_ = broker::start_message(head, at_first);

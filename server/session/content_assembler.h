@@ -44,13 +44,15 @@ class ContentAssembler {
   BlockRef take();
   void reset();
 
-  const std::string& exchange() const { return exchange_; }
-  const std::string& routing_key() const { return routing_key_; }
+  Bytes exchange() const { return Bytes(names_, exchange_size_); }
+  Bytes routing_key() const { return Bytes(names_ + exchange_size_, routing_key_size_); }
   // Of CC and BCC.
   const std::vector<std::string>& extra_keys() const { return extra_.keys; }
   bool mandatory() const { return mandatory_; }
   bool immediate() const { return immediate_; }
   bool persistent() const { return persistent_; }
+  // It has no property that a publish looks at.
+  bool plain() const { return plain_; }
 
  private:
   std::optional<amqp::AmqpError> rewrite(amqp::PropertiesView& properties,
@@ -61,8 +63,10 @@ class ContentAssembler {
   bool mandatory_ = false;
   bool immediate_ = false;
   bool persistent_ = false;
-  std::string exchange_;
-  std::string routing_key_;
+  bool plain_ = false;
+  std::uint8_t exchange_size_ = 0;
+  std::uint8_t routing_key_size_ = 0;
+  char names_[2 * amqp::kShortStringBytesMax] = {};  // exchange, routing key
   broker::ExtraKeys extra_;
   std::string rewritten_;  // properties
   BlockRef block_;

@@ -34,6 +34,8 @@ inline constexpr std::uint32_t kFrameMinBytes = 4096;
 inline constexpr std::uint64_t kBodyTrustedBytes = 128_KiB;
 // Bodies of this size are not copied into the output but referenced.
 inline constexpr std::size_t kBodyReferenceBytes = 16_KiB;
+// Of a frame that is not its body or its properties.
+inline constexpr std::size_t kFrameRoomBytes = 32;
 // Output below this returns the consumers' credit: the socket keeps up.
 inline constexpr std::size_t kOutputLowBytes = 64_KiB;
 // Above this a peer that does not read is not read either (P6).

@@ -40,6 +40,11 @@ struct NameOf {
                        to_queue ? "queue" : "exchange", printable(binding.destination),
                        printable(binding.vhost));
   }
+  std::string operator()(const PolicyDefinition& policy) const {
+    return fmt::format("{} '{}' in vhost '{}'",
+                       policy.operator_policy ? "operator policy" : "policy",
+                       printable(policy.name), printable(policy.vhost));
+  }
 };
 
 void note_damage(Catalog& out, Family family, const KvCursor& cursor, Error error) {

@@ -46,6 +46,7 @@ class ReferenceCheck {
     queue.name = binding.destination;
     need(queue);
   }
+  void check(const PolicyDefinition& policy) { need(VhostDefinition{policy.vhost}); }
 
   void need(const Definition& wanted) {
     if (known_.contains(encode_definition_key(wanted))) return;

@@ -74,6 +74,18 @@ std::string to_bytes(const BindingDefinition& binding) {
   return out.SerializeAsString();
 }
 
+std::string to_bytes(const PolicyDefinition& policy) {
+  proto::Policy out;
+  out.set_vhost(policy.vhost);
+  out.set_operator_policy(policy.operator_policy);
+  out.set_name(policy.name);
+  out.set_pattern(policy.pattern);
+  out.set_apply_to(static_cast<std::uint32_t>(policy.apply_to));
+  out.set_priority(policy.priority);
+  out.set_definition(policy.definition);
+  return out.SerializeAsString();
+}
+
 bool from_proto(const proto::Vhost& in, Definition& out) {
   out = VhostDefinition{in.name()};
   return true;
@@ -113,6 +125,14 @@ bool from_proto(const proto::Binding& in, Definition& out) {
   return true;
 }
 
+bool from_proto(const proto::Policy& in, Definition& out) {
+  if (in.apply_to() >= kPolicyTargetNames.size()) return false;
+  out = PolicyDefinition{in.vhost(),    in.operator_policy(), in.name(),
+                         in.pattern(),  static_cast<PolicyTarget>(in.apply_to()),
+                         in.priority(), in.definition()};
+  return true;
+}
+
 template <class Proto>
 bool parse(Bytes payload, Definition& out) {
   Proto message;
@@ -134,6 +154,8 @@ bool parse_kind(char kind, Bytes payload, Definition& out) {
       return parse<proto::Queue>(payload, out);
     case DefinitionKind::binding:
       return parse<proto::Binding>(payload, out);
+    case DefinitionKind::policy:
+      return parse<proto::Policy>(payload, out);
   }
   return false;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store keeps beside messages: vhosts, users, exchanges, queues, bindings, as plain
-// structs. Users of the store include storage/engine/definitions.h. Bytes: definition_record.h.
+// What the store keeps beside messages: vhosts, users, exchanges, queues, bindings, policies, as
+// plain structs. Users of the store include storage/engine/definitions.h. Bytes:
+// definition_record.h.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -77,8 +80,32 @@ struct BindingDefinition {
   ArgumentBytes arguments;
 };
 
-using Definition = std::variant<VhostDefinition, UserDefinition, PermissionDefinition,
-                                ExchangeDefinition, QueueDefinition, BindingDefinition>;
+// What a policy is for. Never renumber: it is on disk.
+enum class PolicyTarget : std::uint8_t {
+  all = 0,
+  queues = 1,
+  classic_queues = 2,
+  quorum_queues = 3,
+  streams = 4,
+  exchanges = 5,
+};
+inline constexpr std::array<std::string_view, 6> kPolicyTargetNames = {
+    "all", "queues", "classic_queues", "quorum_queues", "streams", "exchanges"};
+
+// Settings for all queues and exchanges whose name matches. Identity: vhost, operator_policy, name.
+struct PolicyDefinition {
+  std::string vhost;
+  bool operator_policy = false;  // bounds what arguments and user policies say
+  std::string name;
+  std::string pattern;  // an unanchored regular expression
+  PolicyTarget apply_to = PolicyTarget::all;
+  std::int32_t priority = 0;  // the highest one that matches counts, alone
+  ArgumentBytes definition;   // the settings
+};
+
+using Definition =
+    std::variant<VhostDefinition, UserDefinition, PermissionDefinition, ExchangeDefinition,
+                 QueueDefinition, BindingDefinition, PolicyDefinition>;
 
 // One change of the definitions. `remove` looks at the identity of the definition only (names; all
 // fields for a binding).

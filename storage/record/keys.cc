@@ -41,6 +41,12 @@ struct KeyOfDefinition {
     append_key_part(key, binding.routing_key);
     append_key_part(key, binding.arguments);
   }
+  void operator()(const PolicyDefinition& policy) const {
+    start(DefinitionKind::policy);
+    append_key_part(key, policy.vhost);
+    key.push_back(policy.operator_policy ? 1 : 0);
+    append_key_part(key, policy.name);
+  }
 };
 
 }  // namespace

@@ -55,6 +55,7 @@ enum class DefinitionKind : std::uint8_t {
   exchange = 4,
   queue = 5,
   binding = 6,
+  policy = 7,
 };
 
 // definitions: kind, then the names that make the identity, in the order of the structs.

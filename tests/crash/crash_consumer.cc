@@ -18,6 +18,8 @@ constexpr std::uint16_t kPrefetchMax = 300;
 constexpr std::uint16_t kDrainPrefetch = 500;
 constexpr unsigned kRequeueOneIn = 100;  // of the times something is settled
 constexpr unsigned kHangUpOneIn = 400;   // the same
+constexpr unsigned kFenceOneIn = 4;      // the same, if none is under way
+constexpr std::uint16_t kFenceChannel = 2;
 constexpr Duration kDrainLimit = std::chrono::seconds(120);
 
 }  // namespace
@@ -38,11 +40,14 @@ void CrashConsumer::run() {
 
 bool CrashConsumer::consume(std::uint16_t prefetch) {
   unacked_.clear();
+  fence_.reset();
   {
     const std::lock_guard lock(world_.mutex);
     consumer_ = world_.ledger.consumer_opened(options_.index);
   }
-  return client_.call<amqp::BasicQosOk>(kChannel, amqp::BasicQos{.prefetch_count = prefetch})
+  return client_.call<amqp::ChannelOpenOk>(kFenceChannel, amqp::ChannelOpen{}).ok() &&
+         client_.call<amqp::TxSelectOk>(kFenceChannel, amqp::TxSelect{}).ok() &&
+         client_.call<amqp::BasicQosOk>(kChannel, amqp::BasicQos{.prefetch_count = prefetch})
              .ok() &&
          client_
              .call<amqp::BasicConsumeOk>(
@@ -53,7 +58,7 @@ bool CrashConsumer::consume(std::uint16_t prefetch) {
 void CrashConsumer::end() {
   client_.close_socket();
   const std::lock_guard lock(world_.mutex);
-  world_.ledger.consumer_ended(consumer_, std::chrono::steady_clock::now());
+  world_.ledger.consumer_ended(consumer_);
 }
 
 // True when the run ends, false when the connection did.
@@ -74,6 +79,7 @@ bool CrashConsumer::read_some(Duration wait) {
     answer_close(client_, frame);
     if (!client_.is_open()) return false;
     if (frame.channel == kChannel) on_frame(frame);
+    if (frame.channel == kFenceChannel) on_fence_answer(frame.payload);
   }
   return true;
 }
@@ -123,7 +129,6 @@ bool CrashConsumer::settle_some() {
   if (random_() % 3 == 0) return client_.flush().ok();
   const std::size_t count = 1 + random_() % unacked_.size();
   const bool multiple = random_() % 2 == 0;
-  const Instant now = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < count; ++i) {
     const Delivery delivery = unacked_.front();
     unacked_.pop_front();
@@ -131,17 +136,43 @@ bool CrashConsumer::settle_some() {
       client_.append(kChannel, amqp::BasicAck{.delivery_tag = delivery.tag, .multiple = multiple});
     }
     const std::lock_guard lock(world_.mutex);
-    world_.ledger.ack_sent(consumer_, delivery.id, now);
+    world_.ledger.ack_sent(consumer_, delivery.id);
   }
+  if (!fence_ && random_() % kFenceOneIn == 0) return send_fence();
   return client_.flush().ok();
+}
+
+bool CrashConsumer::send_fence() {
+  Fence fence;
+  {
+    const std::lock_guard lock(world_.mutex);
+    fence.id = world_.ledger.sent(options_.fences, true);
+    fence.acks = world_.ledger.acks_sent(consumer_);
+  }
+  append_message(client_, kFenceChannel, {.routing_key = options_.queue}, fence.id, true);
+  client_.append(kFenceChannel, amqp::TxCommit{});
+  fence_ = fence;
+  return client_.flush().ok();
+}
+
+void CrashConsumer::on_fence_answer(Bytes payload) {
+  const auto class_id = load_big_endian<std::uint16_t>(payload.data());
+  const auto method_id = load_big_endian<std::uint16_t>(payload.data() + 2);
+  if (!fence_ || class_id != amqp::TxCommitOk::kClassId ||
+      method_id != amqp::TxCommitOk::kMethodId) {
+    return world_.report("the consumer got a method that is no tx.commit-ok");
+  }
+  const std::lock_guard lock(world_.mutex);
+  world_.ledger.confirmed(fence_->id);
+  world_.ledger.acks_are_firm(consumer_, fence_->acks);
+  fence_.reset();
 }
 
 bool CrashConsumer::ack_all() {
   if (unacked_.empty()) return true;
-  const Instant now = std::chrono::steady_clock::now();
   client_.append(kChannel, amqp::BasicAck{.delivery_tag = unacked_.back().tag, .multiple = true});
   const std::lock_guard lock(world_.mutex);
-  for (const Delivery& delivery : unacked_) world_.ledger.ack_sent(consumer_, delivery.id, now);
+  for (const Delivery& delivery : unacked_) world_.ledger.ack_sent(consumer_, delivery.id);
   unacked_.clear();
   return client_.flush().ok();
 }

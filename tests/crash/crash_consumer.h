@@ -17,6 +17,7 @@ class CrashConsumer {
   struct Options {
     std::string queue;
     QueueIndex index = 0;
+    PublisherIndex fences = 0;  // transactions behind acks
     std::uint64_t seed = 0;
   };
 
@@ -41,6 +42,8 @@ class CrashConsumer {
   void on_frame(const amqp::Frame& frame);
   void on_whole_message();
   bool settle_some();
+  bool send_fence();
+  void on_fence_answer(Bytes payload);
   bool ack_all();
   std::optional<std::uint32_t> ready_count();
 
@@ -50,6 +53,13 @@ class CrashConsumer {
   perf::WireClient client_;
   ConsumerIndex consumer_ = 0;
   std::deque<Delivery> unacked_;
+  // A transaction under way, of one publish to the queue: when it is durable the acks ahead of it
+  // are. (A confirm would not do: it comes at once for a message that was consumed meanwhile.)
+  struct Fence {
+    MessageId id;
+    std::uint64_t acks = 0;
+  };
+  std::optional<Fence> fence_;
   std::uint64_t tag_ = 0;  // of the message that is arriving
   bool redelivered_ = false;
   std::uint64_t body_size_ = 0;

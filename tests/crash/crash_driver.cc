@@ -146,9 +146,11 @@ void CrashRun::start_clients() {
                                         .seed = random_()}));
   }
   for (const QueueIndex queue : {0, 0, 1, 2, 3}) {
+    const PublisherIndex fences = world_.ledger.add_publisher({queue});
     consumers_.push_back(std::make_unique<CrashConsumer>(
         world_,
-        CrashConsumer::Options{.queue = queues_[queue], .index = queue, .seed = random_()}));
+        CrashConsumer::Options{
+            .queue = queues_[queue], .index = queue, .fences = fences, .seed = random_()}));
   }
   for (auto& publisher : publishers_) {
     publisher_threads_.emplace_back([&publisher] { publisher->run(); });
@@ -160,10 +162,9 @@ void CrashRun::start_clients() {
 
 void CrashRun::kill_broker() {
   world_.port = 0;
-  const Instant now = std::chrono::steady_clock::now();
   broker_.kill_now();
   const std::lock_guard lock(world_.mutex);
-  world_.ledger.broker_killed(now);
+  world_.ledger.broker_killed();
 }
 
 Status CrashRun::crash_once(unsigned round) {
@@ -242,7 +243,7 @@ void CrashRun::print_result() const {
   fmt::print(
       "{} kills ({} more in recovery), {} clean stops, slowest start {} ms\n"
       "{} sent, {} confirmed, {} pending at a kill\n"
-      "{} deliveries ({} flagged), {} acks, {} acked in the last moments came back\n",
+      "{} deliveries ({} flagged), {} acks, {} acks without a commit behind them came back\n",
       counts.kills, kills_in_recovery_, clean_stops_,
       std::chrono::duration_cast<milliseconds>(slowest_start_).count(), counts.sent,
       counts.confirmed, counts.pending_at_kill, counts.deliveries, counts.redelivered, counts.acks,

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "server/amqp/properties.h"
-
 namespace warren::test {
 namespace {
 
@@ -16,15 +14,6 @@ constexpr std::size_t kWindow = 800;
 constexpr unsigned kBatchMax = 30;
 constexpr milliseconds kRetry(1);
 constexpr Duration kLastConfirms = std::chrono::seconds(20);
-
-std::string raw_properties(bool persistent) {
-  amqp::PropertiesView properties;
-  properties.delivery_mode =
-      persistent ? amqp::kDeliveryModePersistent : amqp::kDeliveryModeTransient;
-  std::string raw;
-  amqp::encode_properties(raw, properties);
-  return raw;
-}
 
 }  // namespace
 
@@ -64,12 +53,9 @@ bool CrashPublisher::publish_some() {
     }
     open_.push_back(id);
     answered_.push_back(false);
-    const std::string body = make_body(id);
-    client_.append(kChannel, amqp::BasicPublish{.exchange = options_.exchange,
-                                                .routing_key = options_.routing_key});
-    amqp::append_header_frame(client_.out(), kChannel, amqp::BasicPublish::kClassId, body.size(),
-                              raw_properties(persistent));
-    amqp::append_body_frames(client_.out(), kChannel, body, perf::kFrameMax);
+    append_message(client_, kChannel,
+                   {.exchange = options_.exchange, .routing_key = options_.routing_key}, id,
+                   persistent);
   }
   return client_.flush().ok();
 }

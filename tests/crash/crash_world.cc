@@ -3,6 +3,8 @@
 
 #include "storage/base/crc32c.h"
 
+#include "server/amqp/properties.h"
+
 namespace warren::test {
 namespace {
 
@@ -33,6 +35,19 @@ std::string make_body(MessageId id) {
   }
   out.patch_u32(8, crc32c(body));
   return body;
+}
+
+void append_message(perf::WireClient& client, std::uint16_t channel,
+                    const amqp::BasicPublish& publish, MessageId id, bool persistent) {
+  amqp::PropertiesView properties;
+  properties.delivery_mode =
+      persistent ? amqp::kDeliveryModePersistent : amqp::kDeliveryModeTransient;
+  std::string raw;
+  amqp::encode_properties(raw, properties);
+  const std::string body = make_body(id);
+  client.append(channel, publish);
+  amqp::append_header_frame(client.out(), channel, amqp::BasicPublish::kClassId, body.size(), raw);
+  amqp::append_body_frames(client.out(), channel, body, perf::kFrameMax);
 }
 
 bool read_body(Bytes body, MessageId& id) {

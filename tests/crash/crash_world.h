@@ -33,6 +33,9 @@ struct CrashWorld {
 
 // A body carries its id and a checksum, and everything else follows from the id.
 std::string make_body(MessageId id);
+// The whole publish, not yet flushed.
+void append_message(perf::WireClient& client, std::uint16_t channel,
+                    const amqp::BasicPublish& publish, MessageId id, bool persistent);
 // False when a byte is not what make_body() wrote.
 bool read_body(Bytes body, MessageId& id);
 

@@ -52,7 +52,7 @@ class Documents(unittest.TestCase):
 
     def test_links_between_documents_lead_somewhere(self):
         for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/compatibility.md",
-                     "docs/durability.md", "docs/dump.md"):
+                     "docs/durability.md", "docs/dump.md", "docs/performance.md"):
             folder = (ROOT / name).parent
             for target in re.findall(r"\]\(([^)#:]+)\)", text_of(name)):
                 self.assertTrue((folder / target).exists(), f"{name}: {target}")

@@ -114,6 +114,25 @@ class Moving(StoreCase):
         self.broker.start()
         self.assertEqual(self.bodies(self.channel(), queue, 4), [b"1", b"2", b"1", b"2"])
 
+    def test_an_imported_policy_is_in_force(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"1", b"2", b"3"])
+        path = self.folder / "policy.jsonl"
+        head, *_, end = dump(self.data, "export", "--definitions").splitlines()
+        policy = {"kind": "policy", "vhost": "/", "name": "short", "operator": False,
+                  "pattern": f"^{queue}$", "apply_to": "queues", "priority": 1,
+                  "definition": {"max-length": 2}}
+        path.write_bytes(b"\n".join([head, json.dumps(policy).encode(), end]) + b"\n")
+        channel.connection.close()
+        self.broker.terminate()
+        dump(self.data, "import", str(path))
+        self.assertEqual([row["policy"] for row in dump_lines(self.data, "policies")], ["short"])
+        dump(self.data, "check")
+        self.broker.start()
+        self.assertEqual(self.bodies(self.channel(), queue, 2), [b"2", b"3"])
+
 
 class Damage(StoreCase):
     def test_a_flipped_bit_is_named_repaired_and_kept(self):

@@ -1,16 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's amqp-tools (librabbitmq, a client in C) against the broker."""
+"""Debian's amqp-tools (librabbitmq, a client in C) against the broker, and warren-perf, whose every
+command says what it found and fails when it has to."""
 
+import json
+import os
 import pathlib
+import shlex
 import subprocess
 import sys
+import tempfile
+import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+from broker_process import ROOT, Broker
 from e2e_case import BrokerCase, run
 
+PERF = os.environ.get("WARREN_PERF", str(ROOT / "build/release/bin/warren-perf"))
 TOOL_SECONDS = 20
+PERF_SECONDS = 60
 
 
 class Tools(BrokerCase):
@@ -64,6 +73,230 @@ class Tools(BrokerCase):
             ["/usr/bin/amqp-get", "-u", f"amqp://guest:wrong@127.0.0.1:{self.broker.port}",
              "-q", "any"], capture_output=True, timeout=TOOL_SECONDS, check=False)
         self.assertNotEqual(done.returncode, 0)
+
+
+def perf(*arguments, code=0):
+    """Runs warren-perf: (stdout, stderr). Fails unless it exits with `code`."""
+    done = subprocess.run([PERF, *arguments], capture_output=True, text=True,
+                          timeout=PERF_SECONDS, check=False)
+    if done.returncode != code:
+        raise AssertionError(f"warren-perf {arguments}: exit {done.returncode}\n"
+                             f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout, done.stderr
+
+
+class PerfCase(BrokerCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="warren_perf_")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    @property
+    def uri(self):
+        return f"amqp://guest:guest@127.0.0.1:{self.broker.port}"
+
+    def json(self, *arguments, code=0):
+        return json.loads(perf(*arguments, "--uri", self.uri, "--json", "-q", code=code)[0])
+
+    def verified(self, *arguments, count=2000):
+        """A run of `count` messages in which everything arrives."""
+        figures = self.json("throughput", "-u", self.name(), "-s", "64", "-C", str(count), "-V",
+                            "-z", "30", "--delete", *arguments)
+        self.assertTrue(figures["verified"]["sound"], figures)
+        self.assertEqual(figures["verified"]["checked"], count, figures)
+        return figures
+
+
+class PerfThroughput(PerfCase):
+    def test_all_ways_to_publish_and_consume_lose_nothing(self):
+        for options in ("",
+                        "-p -c 100 -a 10 -P 50",
+                        "-p -t 10 -a 7 -T 14",
+                        "-g -a 1",
+                        "-g",
+                        "-x 3 -y 2 -X 2 -Y 2 -a 5",
+                        "-x 2 -y 2 --queue-pattern vp-%d --queue-pattern-from 3 "
+                        "--queue-pattern-to 7",
+                        "-s 16-4096 -c 50",
+                        "-s 16:50,1KiB:30,256KiB:1 -c 5",
+                        "-e perf-topic --exchange-type topic -k key.%d --binding-key key.# ",
+                        "--queue-args x-max-priority=5 --priority 0-4",
+                        "--exclusive",
+                        "--transient-queue --auto-delete",
+                        "--property type=x,message_id=1 --header a=1",
+                        "-r 20000 -R 20000 -l"):
+            with self.subTest(options=options):
+                self.verified(*options.split())
+
+    # A queue that drops messages: the verifier is not fooled.
+    def test_loss_is_an_exit_code(self):
+        figures = self.json("throughput", "-u", self.name(), "-s", "64", "-C", "5000", "-V", "-y",
+                            "1", "-R", "2000", "-P", "1", "-a", "1", "--queue-args",
+                            "x-max-length=10", "-c", "1000", "-z", "30", "--delete", code=1)
+        self.assertFalse(figures["verified"]["sound"])
+        self.assertGreater(figures["verified"]["lost"], 0)
+
+    def test_a_rate_is_kept_and_latencies_are_measured(self):
+        figures = self.json("throughput", "-u", self.name(), "-r", "1000", "-c", "100", "-l", "-z",
+                            "2", "--delete")
+        self.assertGreater(figures["publish_rate"], 100)
+        self.assertLess(figures["publish_rate"], 1100)
+        for what in ("delivery_latency", "confirm_latency"):
+            self.assertGreater(figures[what]["count"], 100)
+            self.assertLessEqual(figures[what]["p50_ms"], figures[what]["p99_ms"])
+
+    def test_the_broker_process_is_found_by_its_port(self):
+        figures = self.json("throughput", "-u", self.name(), "-z", "1", "--delete")
+        self.assertGreater(figures["server_cpu_seconds"], 0)
+        self.assertGreater(figures["server_anonymous_peak_bytes"], 1 << 20)
+
+    def test_progress_goes_to_stderr_line_by_line(self):
+        out, shown = perf("throughput", "--uri", self.uri, "-u", self.name(), "-z", "2.5", "-r",
+                          "100", "--delete")
+        self.assertIn("published", out)
+        self.assertGreaterEqual(len(shown.splitlines()), 2)
+        quiet = perf("throughput", "--uri", self.uri, "-u", self.name(), "-z", "1.2", "-q",
+                     "--delete")[1]
+        self.assertEqual(quiet, "")
+
+    def test_a_csv_can_be_drawn(self):
+        rows, drawing = self.folder / "rows.csv", self.folder / "rows.svg"
+        self.json("throughput", "-u", self.name(), "-z", "2.5", "-r", "200", "-l", "-c", "10",
+                  "--csv", str(rows), "--delete")
+        lines = rows.read_text(encoding="ascii").splitlines()
+        self.assertGreaterEqual(len(lines), 3)
+        self.assertTrue(lines[0].startswith("seconds,published,"))
+        perf("plot", str(rows), str(rows), "--names", "one,other & more", "-o", str(drawing))
+        root = xml.etree.ElementTree.parse(drawing).getroot()
+        texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+        self.assertIn("other & more published", texts)
+        self.assertIn("Confirm latency", texts)
+
+
+class PerfFailures(PerfCase):
+    def refused(self, code, *arguments):
+        return perf(*arguments, "-z", "5", code=code)[1]
+
+    def test_no_broker_is_exit_3(self):
+        shown = self.refused(3, "throughput", "--uri", "amqp://127.0.0.1:1")
+        self.assertIn("127.0.0.1:1", shown)
+        self.assertIn("Connection refused", shown)
+        self.assertIn("--uri", shown)
+
+    def test_a_wrong_password_is_exit_3(self):
+        wrong = self.uri.replace("guest:guest", "guest:wrong")
+        self.assertIn("ACCESS_REFUSED", self.refused(3, "throughput", "--uri", wrong))
+
+    def test_wrong_options_are_exit_2(self):
+        perf("throughput", "--no-such-option", code=2)
+        perf("throughput", "-s", "large", code=2)
+        perf("plot", str(self.folder / "none.csv"), code=2)
+        perf(code=2)
+        self.assertIn("--pid", self.refused(2, "throughput", "--uri", self.uri, "--pid",
+                                            "999999999"))
+
+    def test_what_the_broker_refuses_is_told_with_its_words(self):
+        queue = self.name()
+        self.channel().queue_declare(queue)
+        shown = self.refused(1, "throughput", "--uri", self.uri, "-u", queue)
+        self.assertIn("406", shown)
+        self.assertIn("--passive", shown)
+        shown = self.refused(1, "throughput", "--uri", self.uri, "-u", queue, "--passive", "-e",
+                             "no-such")
+        self.assertIn("no exchange 'no-such'", shown)
+        self.assertIn("--exchange-type", shown)
+
+    def test_a_broker_that_dies_ends_the_run(self):
+        broker = Broker().start()
+        self.addCleanup(broker.close)
+        load = subprocess.Popen([PERF, "throughput", "--uri",
+                                 f"amqp://guest:guest@127.0.0.1:{broker.port}", "-z", "30"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(load.kill)
+        load.stderr.readline()  # it runs
+        broker.kill()
+        shown = load.communicate(timeout=PERF_SECONDS)[1]
+        self.assertEqual(load.returncode, 1, shown)
+        self.assertIn("the connection broke", shown)
+
+
+class PerfWorkloads(PerfCase):
+    def test_rates_rise_step_by_step(self):
+        steps = self.json("rates", "--rates", "200,1000", "-z", "1", "-w", "0.2")["steps"]
+        self.assertEqual([step["rate"] for step in steps], [200, 1000])
+        self.assertGreater(steps[1]["published"], 2 * steps[0]["published"])
+        self.assertGreater(steps[0]["delivery_latency"]["count"], 0)
+
+    def test_rates_end_at_saturation(self):
+        figures = self.json("rates", "--from", "1000", "--factor", "10", "-R", "2000", "-a", "1",
+                            "-P", "10", "-z", "1", "-w", "0.2")
+        rates = [step["rate"] for step in figures["steps"]]
+        self.assertIn(rates, ([1000], [1000, 10000]))
+
+    def test_sizes_rise_step_by_step(self):
+        steps = self.json("sizes", "--sizes", "16,4KiB", "-z", "0.5", "-w", "0.1")["steps"]
+        self.assertEqual([step["size"] for step in steps], [16, 4096])
+        self.assertGreater(steps[1]["published_bytes"], steps[1]["published"] * 4000)
+
+    def test_compare_holds_the_first_against_the_others(self):
+        out = perf("compare", self.uri, self.uri, "--names", "one,two", "--pairs", "2", "-z",
+                   "0.5", "-w", "0.1", "--pause", "0", "--json", "-q")[0]
+        figures = json.loads(out)
+        self.assertEqual([broker["name"] for broker in figures["brokers"]], ["one", "two"])
+        for broker in figures["brokers"]:
+            self.assertEqual(len(broker["runs"]), 2)
+            self.assertGreater(broker["medians"]["publish_rate"], 0)
+        self.assertIn("one / two", perf("compare", self.uri, self.uri, "--names", "one,two",
+                                        "--pairs", "1", "-z", "0.3", "-w", "0", "-q")[0])
+
+    def test_churn_makes_and_removes(self):
+        for kind in ("connections", "channels", "queues", "bindings", "consumers"):
+            with self.subTest(kind=kind):
+                figures = self.json("churn", kind, "-x", "2", "-z", "0.5")
+                self.assertGreater(figures["pairs"], 10)
+                self.assertGreater(figures["server_cpu_us_per_pair"], 0)
+        self.assertGreater(self.json("churn", "queues", "--transient-queue", "-z", "0.3")["pairs"],
+                           10)
+
+    def test_counts_hold_things_and_let_go(self):
+        for kind in ("connections", "queues", "bindings"):
+            with self.subTest(kind=kind):
+                figures = self.json("counts", kind, "-n", "200")
+                self.assertEqual(figures["count"], 200)
+                self.assertGreater(figures["server_anonymous_held_bytes"], 0)
+
+    def test_a_deep_queue_is_filled_restarted_and_drained(self):
+        broker = Broker().start()
+        self.addCleanup(broker.close)
+        uri = f"amqp://guest:guest@127.0.0.1:{broker.port}"
+        options = ("--uri", uri, "--json", "-q", "-u", "deep")
+        filled = json.loads(perf("deep", "fill", *options, "-n", "20000", "--data-dir",
+                                 broker.data_dir)[0])
+        self.assertEqual(filled["confirmed"], 20000)
+        self.assertGreater(filled["disk_bytes"], 20000 * 100)
+        again = json.loads(perf("deep", "restart", "--uri", uri, "--json", "-u", "deep",
+                                "--command", shlex.join(broker.command()), "--stop")[0])
+        self.assertFalse(broker.running())  # it was killed
+        self.assertEqual(again["messages"], 20000)
+        self.assertGreater(again["first_delivery_seconds"], 0)
+        broker.start()
+        drained = json.loads(perf("deep", "drain", *options, "-V")[0])
+        self.assertEqual(drained["consumed"], 20000)
+        self.assertTrue(drained["verified"]["sound"], drained)
+        perf("deep", "drain", *options, code=1)
+
+    def test_completion_is_a_script_that_knows_the_commands(self):
+        script = perf("completion")[0]
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=TOOL_SECONDS)
+        for word in ("throughput", "compare", "--queue-pattern", "restart", "--exchange-type"):
+            self.assertIn(word, script)
+
+    def test_every_command_has_help(self):
+        shown = perf("--help")[0]
+        for command in ("throughput", "rates", "sizes", "compare", "churn", "counts", "deep",
+                        "plot"):
+            self.assertIn(command, shown)
+            self.assertIn("xample", perf(command, "--help")[0])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/sim/ledger.h"
@@ -25,7 +26,19 @@ struct SimShape {
   bool large_bodies = true;  // up to 300 kB
   std::set<SimQueueIndex> no_ack_queues;
   std::vector<std::vector<SimQueueIndex>> fan_outs;  // by binding
+  // Of the queues that stay, behind the others; the last two are plain: where an alternate exchange
+  // leads to, and the dead letters. Empty: there are none.
+  std::vector<SimFeatures> staying;
+
+  SimQueueIndex passing() const { return durable_queues; }
+  SimQueueIndex first_staying() const { return durable_queues + 1; }
+  SimQueueIndex side() const { return first_staying() + static_cast<SimQueueIndex>(staying.size()) - 2; }
+  SimQueueIndex dead() const { return side() + 1; }
 };
+
+// Exchanges that stay as well.
+inline constexpr const char* kSimDelayed = "later";      // leads to `side` by any key
+inline constexpr const char* kSimAlternate = "perhaps";  // key "a": the first that stays, else `side`
 
 // What all actors of a run share.
 struct SimStage {
@@ -34,6 +47,7 @@ struct SimStage {
   const SimShape& shape;
   std::mt19937_64& random;
   std::uint64_t next_publisher = 1;
+  SimGroup next_transaction = 1;
 
   std::uint64_t draw(std::uint64_t below) { return random() % below; }
   bool chance(std::uint64_t percent) { return draw(100) < percent; }
@@ -90,17 +104,43 @@ class SimActor {
     get,
     qos,
     recover,
+    commit,
+    rollback,
+  };
+  // What the session took, in the order of the stream to it.
+  enum class Taken : std::uint8_t {
+    publish,
+    deferred_publish,  // in a transaction
+    settle,
+    reject,
+    give_back,
+    commit,
+    rollback,
+    close_channel,
+    close_connection,
+  };
+  struct Op {
+    std::uint64_t end = 0;  // position in the stream
+    Taken what = Taken::publish;
+    std::uint16_t channel = 0;
+    SimMessageId id = 0;
+    std::vector<std::uint64_t> tags = {};
+    SimGroup transaction = 0;
+    std::vector<Op> parts = {};  // of the transaction that ends
   };
   struct Channel {
     enum class State : std::uint8_t { closed, open, closing } state = State::closed;
     bool close_taken = false;
     bool lost = false;  // channel.close came; what came before is still to be heard
     bool confirms = false;
+    bool transacts = false;
+    std::vector<Op> deferred;  // in the transaction
+    SimGroup transaction = 0;  // that is being committed
     std::uint64_t publisher = 0;
     std::uint64_t next_publish = 1;
     std::map<std::uint64_t, SimMessageId> unconfirmed;
     std::map<std::uint64_t, Held> held;  // by tag; not those whose settlement is under way
-    std::map<std::uint64_t, Held> leaving;
+    std::map<std::uint64_t, Held> leaving;  // or deferred
     std::map<std::string, Consumer> consumers;
     std::set<SimQueueIndex> used;  // by consumers or gets
     std::uint16_t prefetch = 0;
@@ -116,14 +156,6 @@ class SimActor {
     std::string tag;
     SimLedger::Purge purge;
   };
-  enum class Taken : std::uint8_t { publish, settle, give_back, close_channel, close_connection };
-  struct Op {
-    std::uint64_t end = 0;  // position in the stream to the session
-    Taken what = Taken::publish;
-    std::uint16_t channel = 0;
-    SimMessageId id = 0;
-    std::vector<std::uint64_t> tags;
-  };
   static constexpr std::uint16_t kChannels = 3;
 
   // Doing; actor_send.cc
@@ -131,6 +163,7 @@ class SimActor {
   void publish(std::uint16_t number);
   void publish_one(std::uint16_t number, std::size_t body_size);
   std::size_t draw_body_size();
+  void draw_route(SimPublish& publish, PublishOptions& options);
   void settle(std::uint16_t number);
   void consume(std::uint16_t number);
   void cancel(std::uint16_t number);
@@ -141,21 +174,23 @@ class SimActor {
   void bind(std::uint16_t number);
   void remove(std::uint16_t number);
   void purge(std::uint16_t number);
+  void end_transaction(std::uint16_t number);
   void close_channel(std::uint16_t number);
   void close_connection();
   void act_on(std::uint16_t number);
-  void note(Taken what, std::uint16_t channel, SimMessageId id, std::vector<std::uint64_t> tags);
+  void note(Op op);
   void wait_for(Channel& channel, Wait what, SimQueueIndex queue);
   SimQueueIndex draw_queue();
   bool ledger_full() const;
 
   // Hearing; actor_receive.cc
+  void on_taken(const Op& op, SimGroup transaction);
   void on_received(const Received& received);
   void on_answer(Channel& channel, const Received& received);
   bool answers(Channel& channel, const Received& received);
   void on_message(std::uint16_t number, const Received& received, const std::string& consumer,
                   std::uint64_t tag, bool redelivered);
-  void on_confirm(Channel& channel, std::uint64_t tag, bool multiple);
+  void on_confirm(Channel& channel, std::uint64_t tag, bool multiple, bool acked);
   void on_return(const Received& received);
   void on_channel_close(std::uint16_t number, const Received& received);
   SimMessageId message_of(const Received& received);
@@ -170,7 +205,8 @@ class SimActor {
   bool closing_ = false;             // connection.close was sent
   Channel channels_[kChannels + 1];  // by number, from 1
   std::deque<Op> ops_;
-  std::map<std::pair<SimQueueIndex, std::uint64_t>, SimMessageId> last_first_;
+  // By queue, publisher and priority.
+  std::map<std::tuple<SimQueueIndex, std::uint64_t, unsigned>, SimMessageId> last_first_;
   std::uint64_t next_tag_ = 1;
 };
 

@@ -17,34 +17,49 @@ void SimActor::note_taken() {
   while (!ops_.empty() && ops_.front().end <= client_->taken_bytes()) {
     const Op op = std::move(ops_.front());
     ops_.pop_front();
-    Channel& channel = channels_[op.channel];
-    switch (op.what) {
-      case Taken::publish:
-        stage_.ledger.taken(op.id);
-        break;
-      case Taken::settle:
-      case Taken::give_back:
-        for (const std::uint64_t tag : op.tags) {
-          const auto at = channel.leaving.find(tag);
-          if (op.what == Taken::settle) {
-            stage_.ledger.settled(at->second.id, at->second.queue);
-          } else {
-            stage_.ledger.given_back(at->second.id, at->second.queue);
-          }
-          channel.leaving.erase(at);
-        }
-        break;
-      case Taken::close_channel:
-        channel.close_taken = true;
-        release(channel);
-        break;
-      case Taken::close_connection:
-        for (Channel& each : channels_) {
-          each.close_taken = true;
-          release(each);
-        }
-        break;
-    }
+    on_taken(op, 0);
+  }
+}
+
+void SimActor::on_taken(const Op& op, SimGroup transaction) {
+  SimLedger& ledger = stage_.ledger;
+  Channel& channel = channels_[op.channel];
+  switch (op.what) {
+    case Taken::publish:
+      if (transaction == 0) ledger.routed(op.id);
+      ledger.entered(op.id, transaction);
+      break;
+    case Taken::deferred_publish:
+      ledger.routed(op.id);
+      break;
+    case Taken::settle:
+    case Taken::reject:
+    case Taken::give_back:
+      for (const std::uint64_t tag : op.tags) {
+        const Held held = channel.leaving.extract(tag).mapped();
+        if (op.what == Taken::settle) ledger.settled(held.id, held.queue, transaction);
+        if (op.what == Taken::reject) ledger.rejected(held.id, held.queue, transaction);
+        if (op.what == Taken::give_back) ledger.given_back(held.id, held.queue);
+      }
+      break;
+    case Taken::commit:
+      for (const Op& part : op.parts) on_taken(part, op.transaction);
+      break;
+    case Taken::rollback:
+      for (const Op& part : op.parts) {
+        for (const std::uint64_t tag : part.tags) channel.held.insert(channel.leaving.extract(tag));
+      }
+      break;
+    case Taken::close_channel:
+      channel.close_taken = true;
+      release(channel);
+      break;
+    case Taken::close_connection:
+      for (Channel& each : channels_) {
+        each.close_taken = true;
+        release(each);
+      }
+      break;
   }
 }
 
@@ -52,7 +67,7 @@ void SimActor::release(Channel& channel) {
   for (const auto* held : {&channel.held, &channel.leaving}) {
     for (const auto& [tag, one] : *held) stage_.ledger.given_back(one.id, one.queue);
   }
-  for (const SimQueueIndex queue : channel.used) stage_.ledger.queue(queue).vanished = true;
+  for (const SimQueueIndex queue : channel.used) stage_.ledger.holder_vanished(queue);
   for (const auto& [tag, consumer] : channel.consumers) {
     if (consumer.no_ack) stage_.ledger.queue(consumer.queue).losing = true;
   }
@@ -81,6 +96,8 @@ void SimActor::abandon_wait(Channel& channel) {
     case Wait::cancel:
     case Wait::qos:
     case Wait::recover:
+    case Wait::commit:
+    case Wait::rollback:
       break;
   }
 }
@@ -130,7 +147,9 @@ void SimActor::on_received(const Received& received) {
     on_message(received.channel, received, std::string(deliver->consumer_tag.value),
                deliver->delivery_tag, deliver->redelivered);
   } else if (const auto* const ack = std::get_if<BasicAck>(&received.method)) {
-    on_confirm(channel, ack->delivery_tag, ack->multiple);
+    on_confirm(channel, ack->delivery_tag, ack->multiple, true);
+  } else if (const auto* const nack = std::get_if<BasicNack>(&received.method)) {
+    on_confirm(channel, nack->delivery_tag, nack->multiple, false);
   } else if (std::holds_alternative<BasicReturn>(received.method)) {
     on_return(received);
   } else if (const auto* const cancel = std::get_if<BasicCancel>(&received.method)) {
@@ -163,6 +182,10 @@ bool SimActor::answers(Channel& channel, const Received& received) {
              std::holds_alternative<BasicGetEmpty>(received.method);
     case Wait::recover:
       return std::holds_alternative<BasicRecoverOk>(received.method);
+    case Wait::commit:
+      return std::holds_alternative<TxCommitOk>(received.method);
+    case Wait::rollback:
+      return std::holds_alternative<TxRollbackOk>(received.method);
     case Wait::qos:
     case Wait::none:
       return false;
@@ -173,6 +196,7 @@ bool SimActor::answers(Channel& channel, const Received& received) {
 void SimActor::on_answer(Channel& channel, const Received& received) {
   if (std::holds_alternative<ChannelOpenOk>(received.method) ||
       std::holds_alternative<ConfirmSelectOk>(received.method) ||
+      std::holds_alternative<TxSelectOk>(received.method) ||
       std::holds_alternative<BasicQosOk>(received.method)) {
     return;
   }
@@ -206,8 +230,12 @@ void SimActor::on_answer(Channel& channel, const Received& received) {
       for (const auto& [tag, one] : channel.held) ledger.given_back(one.id, one.queue);
       channel.held.clear();
       break;
+    case Wait::commit:
+      ledger.committed(channel.transaction);
+      break;
     case Wait::consume:
     case Wait::qos:
+    case Wait::rollback:
     case Wait::none:
       break;
   }
@@ -250,7 +278,7 @@ void SimActor::on_message(std::uint16_t number, const Received& received,
   if (id == 0) return;
   if (channel.lost && !no_ack) return ledger.glimpsed(id, queue);
   ledger.delivered(id, queue, no_ack ? 0 : number_, redelivered);
-  if (!redelivered) check_order(id, queue);
+  if (!redelivered && ledger.ordered(id, queue)) check_order(id, queue);
   if (no_ack) return;
   if (channel.close_taken) {
     // It was on the way when the channel went.
@@ -262,9 +290,11 @@ void SimActor::on_message(std::uint16_t number, const Received& received,
   }
 }
 
-// R15: what one client gets from one queue for the first time is in each publisher's order.
+// R15: what one client gets from one queue for the first time is in each publisher's order, by
+// priority.
 void SimActor::check_order(SimMessageId id, SimQueueIndex queue) {
-  SimMessageId& last = last_first_[{queue, stage_.ledger.publisher(id)}];
+  const SimLedger& ledger = stage_.ledger;
+  SimMessageId& last = last_first_[{queue, ledger.publisher(id), ledger.lane(id, queue)}];
   if (id <= last) {
     stage_.ledger.fail(fmt::format("message {} was delivered after {} from '{}' (R15)", id, last,
                                    stage_.ledger.queue(queue).name));
@@ -272,11 +302,11 @@ void SimActor::check_order(SimMessageId id, SimQueueIndex queue) {
   last = id;
 }
 
-void SimActor::on_confirm(Channel& channel, std::uint64_t tag, bool multiple) {
+void SimActor::on_confirm(Channel& channel, std::uint64_t tag, bool multiple, bool acked) {
   bool any = false;
   auto at = multiple ? channel.unconfirmed.begin() : channel.unconfirmed.find(tag);
   while (at != channel.unconfirmed.end() && at->first <= tag) {
-    stage_.ledger.confirmed(at->second);
+    acked ? stage_.ledger.confirmed(at->second) : stage_.ledger.refused(at->second);
     at = channel.unconfirmed.erase(at);
     any = true;
   }
@@ -342,10 +372,12 @@ bool SimActor::could_take_from(SimQueueIndex queue) const {
   for (const Channel& channel : channels_) {
     std::map<std::string, unsigned> held;
     unsigned shared = 0;
-    for (const auto& [tag, one] : channel.held) {
-      if (one.consumer.empty()) continue;
-      ++held[one.consumer];
-      ++shared;
+    for (const auto* some : {&channel.held, &channel.leaving}) {
+      for (const auto& [tag, one] : *some) {
+        if (one.consumer.empty()) continue;
+        ++held[one.consumer];
+        ++shared;
+      }
     }
     if (channel.shared_limit != 0 && shared >= channel.shared_limit) continue;
     for (const auto& [tag, consumer] : channel.consumers) {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "server/amqp/field_table_codec.h"
+
 #include "tests/sim/actor.h"
 
 namespace warren::test {
@@ -26,9 +28,19 @@ SimActor::SimActor(SimStage& stage, std::uint32_t number, ShardIndex shard)
   client_->send_handshake();
 }
 
-void SimActor::note(Taken what, std::uint16_t channel, SimMessageId id,
-                    std::vector<std::uint64_t> tags) {
-  ops_.push_back({client_->written_bytes(), what, channel, id, std::move(tags)});
+// In a transaction publishes and settlements wait for its end.
+void SimActor::note(Op op) {
+  op.end = client_->written_bytes();
+  Channel& channel = channels_[op.channel];
+  const bool publish = op.what == Taken::publish;
+  const bool settlement = op.what == Taken::settle || op.what == Taken::reject ||
+                          op.what == Taken::give_back;
+  if (channel.transacts && (publish || settlement)) {
+    channel.deferred.push_back(op);
+    if (settlement) return;
+    op.what = Taken::deferred_publish;
+  }
+  ops_.push_back(std::move(op));
 }
 
 void SimActor::wait_for(Channel& channel, Wait what, SimQueueIndex queue) {
@@ -68,6 +80,7 @@ void SimActor::act() {
 }
 
 void SimActor::act_on(std::uint16_t number) {
+  if (channels_[number].transacts && stage_.chance(12)) return end_transaction(number);
   const std::uint64_t roll = stage_.draw(1000);
   if (roll < 380) return publish(number);
   if (roll < 640) return settle(number);
@@ -92,6 +105,9 @@ void SimActor::open_channel(std::uint16_t number) {
   if (stage_.chance(75)) {
     client_->send(number, ConfirmSelect{.nowait = stage_.chance(50)});
     channel.confirms = true;
+  } else if (!stage_.shape.staying.empty() && stage_.chance(60)) {
+    client_->send(number, TxSelect{});
+    channel.transacts = true;
   }
 }
 
@@ -121,30 +137,67 @@ void SimActor::publish(std::uint16_t number) {
   for (std::uint64_t n = 1 + stage_.draw(6); n > 0; --n) publish_one(number, draw_body_size());
 }
 
+// Where to: a fan-out, the default exchange, with a CC, or an exchange that stays.
+void SimActor::draw_route(SimPublish& publish, PublishOptions& options) {
+  const SimShape& shape = stage_.shape;
+  const std::uint64_t roll = stage_.draw(100);
+  if (roll < 35) {
+    const auto binding = static_cast<int>(stage_.draw(shape.fan_outs.size()));
+    options.exchange = "amq.direct";
+    options.routing_key = binding_key(binding);
+    for (const SimQueueIndex queue : shape.fan_outs[static_cast<std::size_t>(binding)]) {
+      publish.targets.push_back({queue, binding});
+    }
+    return;
+  }
+  FieldTable headers;
+  if (roll < 50 && !shape.staying.empty()) {
+    publish.targets.push_back({shape.side(), -1});
+    if (roll < 43) {
+      options.exchange = kSimDelayed;
+      publish.delay_ms = static_cast<std::int64_t>(1 + stage_.draw(150));
+      headers.set("x-delay", publish.delay_ms);
+    } else {
+      options.exchange = kSimAlternate;
+      const bool known = stage_.chance(50);
+      options.routing_key = known ? "a" : "elsewhere";
+      if (known) publish.targets[0].queue = shape.first_staying();
+    }
+  } else {
+    publish.targets.push_back({draw_queue(), -1});
+    options.routing_key = stage_.ledger.queue(publish.targets[0].queue).name;
+    const auto other = static_cast<SimQueueIndex>(stage_.draw(shape.durable_queues));
+    if (stage_.chance(10) && other != publish.targets[0].queue) {
+      publish.targets.push_back({other, -1});
+      headers.set("CC", FieldArray{FieldValue(stage_.ledger.queue(other).name)});
+    }
+  }
+  if (headers.size() > 0) encode_table(options.headers, headers);
+}
+
 void SimActor::publish_one(std::uint16_t number, std::size_t body_size) {
   Channel& channel = channels_[number];
   PublishOptions options;
-  std::vector<SimTarget> targets;
-  if (stage_.chance(35)) {
-    const auto binding = static_cast<int>(stage_.draw(stage_.shape.fan_outs.size()));
-    options.exchange = "amq.direct";
-    options.routing_key = binding_key(binding);
-    for (const SimQueueIndex queue : stage_.shape.fan_outs[static_cast<std::size_t>(binding)]) {
-      targets.push_back({queue, binding});
+  SimPublish publish;
+  draw_route(publish, options);
+  publish.publisher = channel.publisher;
+  publish.persistent = options.persistent = stage_.chance(70);
+  publish.body_size = body_size;
+  options.mandatory = publish.delay_ms == 0 && stage_.chance(20);
+  if (!stage_.shape.staying.empty()) {
+    publish.priority = static_cast<unsigned>(stage_.draw(6));
+    options.priority = static_cast<int>(publish.priority);
+    if (publish.delay_ms == 0 && stage_.chance(8)) {
+      publish.expiration_ms = static_cast<std::int64_t>(stage_.draw(300));
+      options.expiration = std::to_string(publish.expiration_ms);
     }
-  } else {
-    targets.push_back({draw_queue(), -1});
-    options.routing_key = stage_.ledger.queue(targets[0].queue).name;
   }
-  options.persistent = stage_.chance(70);
-  options.mandatory = stage_.chance(20);
-  const SimMessageId id =
-      stage_.ledger.published(channel.publisher, options.persistent, body_size, targets);
+  const SimMessageId id = stage_.ledger.published(publish);
   options.message_id = std::to_string(id);
   options.body = sim_body(id, body_size);
   client_->publish(number, options);
   if (channel.confirms) channel.unconfirmed.emplace(channel.next_publish++, id);
-  note(Taken::publish, number, id, {});
+  note({.what = Taken::publish, .channel = number, .id = id});
 }
 
 void SimActor::settle(std::uint16_t number) {
@@ -172,7 +225,8 @@ void SimActor::settle(std::uint16_t number) {
   } else {
     client_->send(number, BasicNack{.delivery_tag = tag, .multiple = multiple, .requeue = requeue});
   }
-  note(requeue ? Taken::give_back : Taken::settle, number, 0, std::move(tags));
+  const Taken what = requeue ? Taken::give_back : roll < 70 ? Taken::settle : Taken::reject;
+  note({.what = what, .channel = number, .tags = std::move(tags)});
 }
 
 void SimActor::consume(std::uint16_t number) {
@@ -240,7 +294,7 @@ void SimActor::declare(std::uint16_t number) {
   SimLedger::Queue& known = stage_.ledger.queue(queue);
   const bool deleting = known.existence == Existence::deleting ||
                         (known.existence == Existence::absent && known.changes > 0);
-  if (deleting || known.unresolved) return;
+  if (deleting || known.unresolved || known.features.permanent) return;
   if (known.existence == Existence::present && stage_.chance(70)) return;
   stage_.ledger.declare_sent(queue);
   wait_for(channels_[number], Wait::declare, queue);
@@ -272,8 +326,8 @@ void SimActor::remove(std::uint16_t number) {
   const SimQueueIndex queue = draw_queue();
   SimLedger::Queue& known = stage_.ledger.queue(queue);
   const bool present = known.existence == Existence::present && known.changes == 0;
-  if (known.unresolved || known.binds > 0 || (!present && known.existence != Existence::deleting))
-    return;
+  const bool deletable = present || known.existence == Existence::deleting;
+  if (known.unresolved || known.binds > 0 || !deletable || known.features.permanent) return;
   stage_.ledger.delete_sent(queue);
   wait_for(channels_[number], Wait::remove, queue);
   client_->send(number, QueueDelete{.queue = known.name});
@@ -288,16 +342,32 @@ void SimActor::purge(std::uint16_t number) {
   client_->send(number, QueuePurge{.queue = stage_.ledger.queue(queue).name});
 }
 
+void SimActor::end_transaction(std::uint16_t number) {
+  Channel& channel = channels_[number];
+  const bool commit = stage_.chance(75);
+  wait_for(channel, commit ? Wait::commit : Wait::rollback, 0);
+  channel.transaction = stage_.next_transaction++;
+  Op op{.what = commit ? Taken::commit : Taken::rollback, .channel = number};
+  op.transaction = channel.transaction;
+  op.parts.swap(channel.deferred);
+  if (commit) {
+    client_->send(number, TxCommit{});
+  } else {
+    client_->send(number, TxRollback{});
+  }
+  note(std::move(op));
+}
+
 void SimActor::close_channel(std::uint16_t number) {
   channels_[number].state = Channel::State::closing;
   client_->send(number, ChannelClose{.reply_code = 200, .reply_text = "bye"});
-  note(Taken::close_channel, number, 0, {});
+  note({.what = Taken::close_channel, .channel = number});
 }
 
 void SimActor::close_connection() {
   closing_ = true;
   client_->send(0, ConnectionClose{.reply_code = 200, .reply_text = "bye"});
-  note(Taken::close_connection, 0, 0, {});
+  note({.what = Taken::close_connection});
 }
 
 }  // namespace warren::test

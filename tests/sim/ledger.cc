@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The life of one copy: published, delivered, settled.
 #include "tests/sim/ledger.h"
 
 #include <algorithm>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -10,10 +10,12 @@
 
 namespace warren::test {
 
-SimQueueIndex SimLedger::add_queue(std::string name, bool durable) {
+SimQueueIndex SimLedger::add_queue(std::string name, bool durable, SimFeatures features) {
   Queue queue;
   queue.name = std::move(name);
   queue.durable = durable;
+  queue.features = features;
+  if (features.permanent) queue.existence = Existence::present;
   queues_.push_back(std::move(queue));
   return static_cast<SimQueueIndex>(queues_.size() - 1);
 }
@@ -26,60 +28,115 @@ SimLedger::Copy* SimLedger::find(SimMessageId id, SimQueueIndex queue) {
   const auto at = messages_.find(id);
   if (at == messages_.end()) return nullptr;
   for (Copy& copy : at->second.copies) {
-    if (copy.queue == queue) return &copy;
+    if (copy.queue == queue || queues_[copy.queue].features.dead_letters == queue) return &copy;
   }
   return nullptr;
 }
 
+Places SimLedger::place_in(const Copy& copy, SimQueueIndex queue) const {
+  return copy.queue == queue ? kHere : kThere;
+}
+
 std::string SimLedger::describe(SimMessageId id, const Copy& copy) const {
-  constexpr const char* kLives[] = {"never", "owed", "possible", "settled", "gone"};
   const Message& message = messages_.at(id);
-  return fmt::format(
-      "message {} in '{}' ({}, {}{}{}{}{}, publisher {})", id, queues_[copy.queue].name,
-      message.persistent ? "persistent" : "transient", kLives[static_cast<int>(copy.life)],
-      copy.safe ? ", safe" : "", copy.seen ? ", seen" : "", copy.with_all ? ", fan-out" : "",
-      copy.holder != 0 ? fmt::format(", held by {}", copy.holder) : "", message.publisher);
+  std::string places;
+  const auto list = [&places](Places among, const char* names) {
+    for (int bit = 0; bit < 5; ++bit) {
+      if ((among >> bit & 1) != 0) places += names[bit];
+    }
+  };
+  list(copy.may, "nrwht");
+  places += " of ";
+  list(copy.past, "nrwht");
+  constexpr const char* kLives[] = {"never", "live", "gone"};
+  return fmt::format("message {} for '{}' ({}, {}, {}{}{}{}{}, publisher {})", id,
+                     queues_[copy.queue].name, message.what.persistent ? "persistent" : "transient",
+                     kLives[static_cast<int>(copy.life)], places, copy.safe ? ", safe" : "",
+                     copy.seen != 0 ? ", seen" : "", copy.with_all ? ", with all" : "",
+                     copy.holder != 0 ? fmt::format(", held by {}", copy.holder) : "",
+                     message.what.publisher);
 }
 
 void SimLedger::note(const char* what, SimMessageId id, const Copy& copy) const {
-  if (id == traced_) fmt::print(stderr, "{}: {}\n", what, describe(id, copy));
+  if (id == traced_) fmt::print(stderr, "{} {}: {}\n", now_ms(), what, describe(id, copy));
 }
 
 bool SimLedger::durable(const Message& message, const Copy& copy) const {
-  return message.persistent && queues_[copy.queue].durable;
+  return message.what.persistent && queues_[copy.queue].durable;
 }
 
-template <class Function>
-void SimLedger::each_copy(SimQueueIndex index, Function function) {
-  const std::vector<SimMessageId> ids(queues_[index].copies.begin(), queues_[index].copies.end());
-  for (const SimMessageId id : ids) {
-    Copy* const copy = find(id, index);
-    WARREN_ASSERT(copy != nullptr);
-    function(id, messages_.at(id), *copy);
-  }
+// ---- places ----
+
+void SimLedger::set(Copy& copy, Places places) {
+  copy.may = places;
+  copy.past |= places;
+}
+
+void SimLedger::add(Copy& copy, Places places) {
+  set(copy, copy.may | places);
+}
+
+Places SimLedger::dead_place(const Copy& copy) const {
+  return queues_[copy.queue].features.dead_letters ? kThere : kNowhere;
+}
+
+// Could the broker have let it die by itself?
+bool SimLedger::may_die(const Copy& copy) const {
+  const Queue& queue = queues_[copy.queue];
+  if (copy.deadline_ms <= now_ms()) return true;
+  if (queue.features.max_length > 0 && !queue.features.refuses) return true;
+  return queue.features.delivery_limit && (queue.uncounted || copy.returns_unsure);
+}
+
+// What time, and the queue's limits, may have done to it.
+void SimLedger::age(Copy& copy) {
+  if (copy.life != Life::live || copy.holder != 0) return;
+  if ((copy.may & kWaiting) != 0 && copy.due_ms <= now_ms()) add(copy, kHere);
+  if ((copy.may & kHere) != 0 && may_die(copy)) add(copy, dead_place(copy));
+}
+
+void SimLedger::enter(SimMessageId id, Copy& copy, bool sure) {
+  const SimPublish& what = messages_.at(id).what;
+  const SimFeatures& features = queues_[copy.queue].features;
+  copy.life = Life::live;
+  copy.due_ms = messages_.at(id).sent_ms + what.delay_ms;
+  const std::int64_t ttl = std::min(features.ttl_ms, what.expiration_ms);
+  if (ttl != kNever) copy.deadline_ms = copy.due_ms + ttl;
+  copy.past = 0;
+  set(copy, what.delay_ms > 0 ? kWaiting : kHere);
+  if (!sure) add(copy, kNowhere);
+  if (features.refuses) add(copy, kRefused);
+  live_.insert(id);
+  queues_[copy.queue].copies.insert(id);
+  if (features.dead_letters) queues_[*features.dead_letters].copies.insert(id);
+  note("entered", id, copy);
 }
 
 void SimLedger::bury(SimMessageId id, Copy& copy, bool tolerated) {
   copy.life = Life::gone;
   copy.holder = 0;
   copy.with_all = false;
-  copy.purged = false;
+  copy.settled_by = 0;
   copy.tolerated = tolerated;
   note("gone", id, copy);
   if (tolerated) tolerated_.emplace_back(id, copy.queue);
   queues_[copy.queue].copies.erase(id);
+  const auto& dead_letters = queues_[copy.queue].features.dead_letters;
+  if (dead_letters) queues_[*dead_letters].copies.erase(id);
+  for (const Copy& other : messages_.at(id).copies) {
+    if (other.life == Life::live) return;
+  }
+  live_.erase(id);
 }
 
 // ---- publishing ----
 
-SimMessageId SimLedger::published(std::uint64_t publisher, bool persistent, std::size_t body_size,
-                                  const std::vector<SimTarget>& targets) {
+SimMessageId SimLedger::published(const SimPublish& publish) {
   const SimMessageId id = next_id_++;
   Message message;
-  message.publisher = publisher;
-  message.persistent = persistent;
-  message.body_size = body_size;
-  for (const SimTarget& target : targets) {
+  message.what = publish;
+  message.sent_ms = now_ms();
+  for (const SimTarget& target : publish.targets) {
     Copy copy;
     copy.queue = target.queue;
     copy.binding = target.binding;
@@ -90,11 +147,12 @@ SimMessageId SimLedger::published(std::uint64_t publisher, bool persistent, std:
   return id;
 }
 
-void SimLedger::taken(SimMessageId id) {
+void SimLedger::routed(SimMessageId id) {
   Message& message = messages_.at(id);
   message.taken = true;
+  message.taken_ms = now_ms();
   for (Copy& copy : message.copies) {
-    Queue& queue = queues_[copy.queue];
+    const Queue& queue = queues_[copy.queue];
     Existence binding = Existence::present;
     if (copy.binding >= 0) {
       const auto at = queue.bindings.find(copy.binding);
@@ -102,9 +160,19 @@ void SimLedger::taken(SimMessageId id) {
     }
     if (queue.existence == Existence::absent || binding == Existence::absent) continue;
     const bool sure = queue.existence == Existence::present && binding == Existence::present;
-    copy.life = sure ? Life::owed : Life::possible;
-    queue.copies.insert(id);
-    note("taken", id, copy);
+    copy.route = sure ? Existence::present : Existence::declaring;
+  }
+}
+
+// The queue that it was routed to may be gone by now, or another one.
+void SimLedger::entered(SimMessageId id, SimGroup group) {
+  Message& message = messages_.at(id);
+  message.group = group;
+  if (group != 0) groups_[group].published.push_back(id);
+  for (Copy& copy : message.copies) {
+    const Existence existence = queues_[copy.queue].existence;
+    if (copy.route == Existence::absent || existence == Existence::absent) continue;
+    enter(id, copy, copy.route == Existence::present && existence == Existence::present);
   }
 }
 
@@ -113,31 +181,60 @@ void SimLedger::confirmed(SimMessageId id) {
   if (!message.taken) fail(fmt::format("message {} was confirmed before it was sent", id));
   for (Copy& copy : message.copies) {
     copy.safe = copy.safe || durable(message, copy);
+    copy.may &= static_cast<Places>(~kRefused);
+    copy.past &= static_cast<Places>(~kRefused);
     note("confirmed", id, copy);
   }
 }
 
+void SimLedger::refused(SimMessageId id) {
+  ++stats_.refused;
+  bool possible = false;
+  for (Copy& copy : messages_.at(id).copies) {
+    if (copy.life != Life::live || (copy.may & kRefused) == 0) continue;
+    possible = true;
+    bury(id, copy, false);
+  }
+  if (!possible) fail(fmt::format("message {} was refused, and nothing refuses it", id));
+}
+
 void SimLedger::returned(SimMessageId id) {
   for (Copy& copy : messages_.at(id).copies) {
-    if (copy.life == Life::owed && !copy.seen) {
+    if (copy.life != Life::live) continue;
+    age(copy);
+    if ((copy.may & (kNowhere | kRefused)) == 0 && copy.seen == 0) {
       fail(fmt::format("returned as unroutable: {}", describe(id, copy)));
     }
-    if (copy.life != Life::never && copy.life != Life::gone) bury(id, copy, false);
+    bury(id, copy, false);
   }
+}
+
+void SimLedger::committed(SimGroup group) {
+  ++stats_.transactions;
+  for (const SimMessageId id : groups_[group].published) {
+    Message& message = messages_.at(id);
+    for (Copy& copy : message.copies) copy.safe = copy.safe || durable(message, copy);
+  }
+  for (const auto& [id, queue] : groups_[group].settled) {
+    Copy* const copy = find(id, queue);
+    if (copy->settled_by != group || copy->life != Life::live) continue;
+    copy->settled_by = 0;
+    copy->past = copy->may;  // nothing can take it back
+  }
+}
+
+unsigned SimLedger::lane(SimMessageId id, SimQueueIndex queue) const {
+  return std::min(messages_.at(id).what.priority, queues_[queue].features.max_priority);
+}
+
+bool SimLedger::ordered(SimMessageId id, SimQueueIndex queue) const {
+  const Message& message = messages_.at(id);
+  if (message.what.delay_ms > 0) return false;
+  return std::any_of(message.copies.begin(), message.copies.end(),
+                     [queue](const Copy& copy) { return copy.queue == queue; });
 }
 
 // ---- consuming ----
-
-// It is there: so are all copies of the same publish that hung on the same crash.
-void SimLedger::prove(Message& message, Copy& copy) {
-  if (!copy.with_all) return;
-  for (Copy& other : message.copies) {
-    if (!other.with_all) continue;
-    other.with_all = false;
-    other.safe = true;
-    if (other.life == Life::possible) other.life = Life::owed;
-  }
-}
 
 void SimLedger::delivered(SimMessageId id, SimQueueIndex queue, std::uint32_t holder,
                           bool redelivered) {
@@ -148,26 +245,35 @@ void SimLedger::delivered(SimMessageId id, SimQueueIndex queue, std::uint32_t ho
     return fail(fmt::format("message {} was delivered from '{}', where it was never sent", id,
                             queues_[queue].name));
   }
-  note(fmt::format("delivered to {}{}", holder, redelivered ? ", again" : "").c_str(), id, *copy);
+  const Places place = place_in(*copy, queue);
+  age(*copy);
+  note(fmt::format("delivered from {} to {}{}", queues_[queue].name, holder,
+                   redelivered ? ", again" : "")
+           .c_str(),
+       id, *copy);
   if (copy->life == Life::gone && copy->tolerated) {
-    copy->seen = true;
+    copy->seen |= place;
     return;
   }
-  if (copy->life == Life::never || copy->life == Life::gone || copy->life == Life::settled) {
-    return fail(fmt::format("delivered and should not be: {}", describe(id, *copy)));
+  if (copy->life != Life::live || (copy->may & place) == 0) {
+    return fail(fmt::format("delivered from '{}' and should not be: {}", queues_[queue].name,
+                            describe(id, *copy)));
   }
   if (copy->holder != 0) {
     return fail(fmt::format("delivered to {} while held (R17): {}", holder, describe(id, *copy)));
   }
-  if (copy->seen && !redelivered) {
+  if ((copy->seen & place) != 0 && !redelivered) {
     return fail(fmt::format("second delivery without redelivered (R13): {}", describe(id, *copy)));
   }
-  prove(messages_.at(id), *copy);
-  if (copy->life == Life::possible && copy->seen) ++stats_.came_back;
-  copy->life = Life::owed;
-  copy->seen = true;
+  if ((copy->may & kNowhere) != 0 && copy->seen != 0) ++stats_.came_back;
+  if (place == kThere) ++stats_.dead_lettered;
+  proved(id, *copy);
+  set(*copy, place);
+  // It never was further on.
+  copy->past &= static_cast<Places>((place << 1) - 1) & kSomewhere;
+  copy->seen |= place;
   copy->delivery = stats_.delivered;
-  copy->purged = false;
+  copy->purged = 0;
   copy->holder = holder;
   if (holder == 0) settled(id, queue);
 }
@@ -177,253 +283,49 @@ void SimLedger::glimpsed(SimMessageId id, SimQueueIndex queue) {
   if (copy == nullptr || copy->life == Life::never) {
     return fail(fmt::format("message {} came from '{}', where it is not", id, queues_[queue].name));
   }
-  copy->seen = true;
+  copy->seen |= place_in(*copy, queue);
 }
 
-void SimLedger::settled(SimMessageId id, SimQueueIndex queue) {
+void SimLedger::leave(SimMessageId id, SimQueueIndex queue, Places to, SimGroup group) {
   Copy* const copy = find(id, queue);
-  if (copy == nullptr || copy->life == Life::gone) return;  // of a queue that is gone
+  if (copy == nullptr || copy->life != Life::live) return;  // of a queue that is gone
   ++stats_.settled;
-  note("settled", id, *copy);
-  copy->life = Life::settled;
+  // What dies by itself as well says nothing about the transaction.
+  if (group != 0 && to == kNowhere && copy->deadline_ms == kNever) {
+    copy->settled_by = group;
+    copy->undone = copy->may;
+    groups_[group].settled.emplace_back(id, queue);
+  }
+  set(*copy, to);
   copy->holder = 0;
+  note("settled", id, *copy);
+}
+
+void SimLedger::settled(SimMessageId id, SimQueueIndex queue, SimGroup group) {
+  leave(id, queue, kNowhere, group);
+}
+
+void SimLedger::rejected(SimMessageId id, SimQueueIndex queue, SimGroup group) {
+  const Copy* const copy = find(id, queue);
+  const bool dies_here = copy != nullptr && copy->queue == queue;
+  leave(id, queue, dies_here ? dead_place(*copy) : kNowhere, group);
 }
 
 void SimLedger::given_back(SimMessageId id, SimQueueIndex queue) {
   Copy* const copy = find(id, queue);
   if (copy == nullptr) return;
-  note("given back", id, *copy);
   copy->holder = 0;
-}
-
-// ---- topology ----
-
-void SimLedger::declare_sent(SimQueueIndex index) {
-  Queue& queue = queues_[index];
-  ++queue.changes;
-  if (queue.existence == Existence::absent) {
-    queue.existence = Existence::declaring;
-    ++queue.generation;
+  const auto& limit = queues_[copy->queue].features.delivery_limit;
+  if (limit && copy->queue == queue && copy->life == Life::live && ++copy->returns > *limit) {
+    const Places other = copy->returns_unsure || queues_[queue].uncounted ? copy->may : Places{0};
+    set(*copy, dead_place(*copy) | other);
   }
+  note("given back", id, *copy);
 }
 
-void SimLedger::declare_done(SimQueueIndex index) {
-  Queue& queue = queues_[index];
-  WARREN_ASSERT(queue.changes > 0);
-  --queue.changes;
-  if (queue.existence == Existence::declaring) queue.existence = Existence::present;
-}
-
-void SimLedger::bind_sent(SimQueueIndex index, int binding) {
-  ++queues_[index].binds;
-  Existence& at = queues_[index].bindings[binding];
-  if (at == Existence::absent) at = Existence::declaring;
-}
-
-void SimLedger::bind_done(SimQueueIndex index, int binding) {
-  --queues_[index].binds;
-  Existence& at = queues_[index].bindings[binding];
-  if (at == Existence::declaring) at = Existence::present;
-}
-
-void SimLedger::bind_refused(SimQueueIndex index, int binding) {
-  --queues_[index].binds;
-  Existence& at = queues_[index].bindings[binding];
-  if (at == Existence::declaring) at = Existence::absent;
-}
-
-void SimLedger::bind_abandoned(SimQueueIndex index) {
-  --queues_[index].binds;
-  queues_[index].unresolved = true;
-}
-
-void SimLedger::delete_sent(SimQueueIndex index) {
-  Queue& queue = queues_[index];
-  ++queue.changes;
-  if (queue.existence == Existence::present) queue.existence = Existence::deleting;
-}
-
-void SimLedger::delete_done(SimQueueIndex index) {
-  Queue& queue = queues_[index];
-  WARREN_ASSERT(queue.changes > 0);
-  --queue.changes;
-  queue.existence = Existence::absent;
-  void_queue(index, true);
-}
-
-void SimLedger::change_abandoned(SimQueueIndex index) {
-  Queue& queue = queues_[index];
-  WARREN_ASSERT(queue.changes > 0);
-  --queue.changes;
-  queue.unresolved = true;
-}
-
-void SimLedger::void_queue(SimQueueIndex index, bool tolerated) {
-  queues_[index].bindings.clear();
-  each_copy(index, [&](SimMessageId id, Message&, Copy& copy) { bury(id, copy, tolerated); });
-}
-
-SimLedger::Purge SimLedger::purge_sent(SimQueueIndex index) const {
-  Purge purge;
-  purge.deliveries = stats_.delivered;
-  for (const SimMessageId id : queues_[index].copies) {
-    for (const Copy& copy : messages_.at(id).copies) {
-      if (copy.queue != index || copy.holder != 0 || copy.life == Life::settled) continue;
-      if (copy.safe) purge.sure.push_back(id);
-    }
-  }
-  return purge;
-}
-
-void SimLedger::purge_done(SimQueueIndex index, const Purge& purge) {
-  const Queue& queue = queues_[index];
-  const bool nothing_under_way = !queue.consumed && !queue.losing;
-  each_copy(index, [&](SimMessageId id, Message&, Copy& copy) {
-    if (copy.holder != 0 || copy.life == Life::settled) return;
-    const bool was_ready = copy.delivery <= purge.deliveries &&
-                           std::binary_search(purge.sure.begin(), purge.sure.end(), id);
-    if (was_ready && nothing_under_way) return bury(id, copy, false);
-    copy.life = Life::possible;
-    copy.with_all = false;
-    copy.purged = was_ready;
-  });
-}
-
-// ---- the broker as a whole ----
-
-// Purges and no-ack deliveries that nobody can answer for.
-void SimLedger::lose_some(SimQueueIndex index) {
-  Queue& queue = queues_[index];
-  if (!queue.losing) return;
-  queue.losing = false;
-  each_copy(index, [&](SimMessageId, Message&, Copy& copy) {
-    if (copy.holder != 0 || copy.life == Life::settled) return;
-    copy.life = Life::possible;
-    copy.with_all = false;
-  });
-}
-
-void SimLedger::rested() {
-  ++stats_.rests;
-  for (SimQueueIndex i = 0; i < queues_.size(); ++i) {
-    lose_some(i);
-    Queue& queue = queues_[i];
-    const bool vanished = std::exchange(queue.vanished, false);
-    queue.consumed = false;  // the caller knows who still consumes
-    each_copy(i, [&](SimMessageId id, Message& message, Copy& copy) {
-      if (copy.life == Life::settled) return bury(id, copy, false);
-      // Nothing was under way to somebody who could have given it back: the purge took it.
-      if (copy.purged && copy.holder == 0 && !vanished) return bury(id, copy, false);
-      copy.purged = false;
-      copy.safe = copy.safe || durable(message, copy);
-    });
-  }
-  for (const auto& [id, queue] : tolerated_) find(id, queue)->tolerated = false;
-  tolerated_.clear();
-}
-
-void SimLedger::crashed() {
-  ++stats_.crashes;
-  for (SimQueueIndex i = 0; i < queues_.size(); ++i) {
-    Queue& queue = queues_[i];
-    each_copy(i, [](SimMessageId, Message&, Copy& copy) { copy.holder = 0; });
-    lose_some(i);
-    queue.consumed = queue.vanished = false;
-    if (!queue.durable) {
-      queue.existence = Existence::absent;
-      void_queue(i, false);
-    } else if (queue.changes > 0) {
-      queue.unresolved = true;
-    }
-    queue.changes = queue.binds = 0;
-    each_copy(i, [&](SimMessageId id, Message& message, Copy& copy) {
-      if (!message.persistent) return bury(id, copy, false);
-      copy.purged = false;
-      if (copy.life == Life::settled) {
-        copy.life = Life::possible;  // its ack may not be on disk
-        copy.with_all = false;
-      } else if (copy.life == Life::owed && !copy.safe) {
-        copy.life = Life::possible;
-        copy.with_all = true;
-      }
-    });
-  }
-  for (const auto& [id, queue] : tolerated_) find(id, queue)->tolerated = false;
-  tolerated_.clear();
-}
-
-void SimLedger::stopped() {
-  ++stats_.stops;
-  for (SimQueueIndex i = 0; i < queues_.size(); ++i) {
-    Queue& queue = queues_[i];
-    each_copy(i, [](SimMessageId, Message&, Copy& copy) { copy.holder = 0; });
-    queue.vanished = true;
-    if (queue.changes > 0) queue.unresolved = true;
-    queue.changes = queue.binds = 0;
-    if (queue.durable) continue;
-    queue.existence = Existence::absent;
-    void_queue(i, false);
-  }
-  rested();
-  for (SimQueueIndex i = 0; i < queues_.size(); ++i) {
-    each_copy(i, [&](SimMessageId id, Message& message, Copy& copy) {
-      if (!message.persistent) bury(id, copy, false);
-    });
-  }
-}
-
-void SimLedger::resolve(SimQueueIndex index, bool exists) {
-  Queue& queue = queues_[index];
-  WARREN_ASSERT(queue.changes == 0 && queue.binds == 0);
-  // With one answer of several the others cannot matter any more.
-  const bool open =
-      queue.existence == Existence::declaring || queue.existence == Existence::deleting;
-  queue.unresolved = false;
-  if (!open && exists != (queue.existence == Existence::present)) {
-    return fail(fmt::format("queue '{}' is {} (R9)", queue.name,
-                            exists ? "there and was deleted" : "missing and was declared"));
-  }
-  queue.existence = exists ? Existence::present : Existence::absent;
-  if (!exists) void_queue(index, true);
-}
-
-void SimLedger::resolve_binding(SimQueueIndex index, int binding, bool exists) {
-  Queue& queue = queues_[index];
-  Existence& at = queue.bindings[binding];
-  if (at == Existence::present && !exists) {
-    fail(fmt::format("binding {} of queue '{}' is missing (R9)", binding, queue.name));
-  }
-  if (at == Existence::absent && exists) {
-    fail(fmt::format("binding {} of queue '{}' is there and should not be", binding, queue.name));
-  }
-  at = exists ? Existence::present : Existence::absent;
-}
-
-SimLedger::Counts SimLedger::ready(SimQueueIndex index) const {
-  Counts counts;
-  for (const SimMessageId id : queues_[index].copies) {
-    for (const Copy& copy : messages_.at(id).copies) {
-      if (copy.queue != index || copy.holder != 0 || copy.life == Life::settled) continue;
-      ++counts.max;
-      if (copy.life == Life::owed) ++counts.min;
-    }
-  }
-  return counts;
-}
-
-void SimLedger::drained(SimQueueIndex index) {
-  each_copy(index, [&](SimMessageId id, Message&, Copy& copy) {
-    if (copy.life == Life::owed) fail(fmt::format("lost: {}", describe(id, copy)));
-    if (copy.life != Life::possible) return;
-    ++stats_.lost_unconfirmed;
-    const bool with_all = copy.with_all;
-    bury(id, copy, false);
-    if (!with_all) return;
-    // It is not there: neither is any copy that hung on the same crash (S4).
-    for (Copy& other : messages_.at(id).copies) {
-      if (other.with_all) bury(id, other, false);
-    }
-  });
+void SimLedger::holder_vanished(SimQueueIndex queue) {
+  queues_[queue].vanished = true;
+  queues_[queue].uncounted = true;
 }
 
 }  // namespace warren::test

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "server/amqp/field_table_codec.h"
 #include "server/amqp/properties.h"
 
 #include "tests/support/sim_client.h"
@@ -39,7 +40,33 @@ SimShape Simulation::draw_shape(std::mt19937_64& random) {
   // Two durable queues; three; a durable one and the transient one.
   shape.fan_outs = {{0, 1}, {0, 1, shape.durable_queues - 1}, {1, shape.durable_queues}};
   if (shape.durable_queues == 2) shape.fan_outs[1] = {1, 0};
+  if (random() % 4 == 0) return shape;
+  shape.staying = draw_staying(random, shape.first_staying());
+  // One that may refuse has no part in a fan-out: which of them said no is not told.
+  if (!shape.staying[0].refuses) shape.fan_outs.push_back({0, shape.first_staying()});
   return shape;
+}
+
+// Some with features, a plain one, and the queue of their dead letters.
+std::vector<SimFeatures> Simulation::draw_staying(std::mt19937_64& random, SimQueueIndex first) {
+  std::vector<SimFeatures> staying(3 + random() % 3);
+  const SimQueueIndex dead = first + static_cast<SimQueueIndex>(staying.size()) - 1;
+  for (SimFeatures& features : staying) features.permanent = true;
+  for (std::size_t i = 0; i + 2 < staying.size(); ++i) {
+    SimFeatures& features = staying[i];
+    if (random() % 4 != 0) features.dead_letters = dead;
+    if (random() % 3 == 0) features.ttl_ms = pick<std::int64_t>(random, {0, 20, 200});
+    if (random() % 3 == 0) {
+      features.max_length = pick<unsigned>(random, {1, 5, 20});
+      features.refuses = random() % 2 == 0;
+    }
+    if (random() % 3 == 0) {
+      features.delivery_limit = pick<unsigned>(random, {0, 1, 3});
+    } else if (random() % 2 == 0) {
+      features.max_priority = pick<unsigned>(random, {1, 4, 9});
+    }
+  }
+  return staying;
 }
 
 SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& shape) {
@@ -47,6 +74,8 @@ SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& sha
   options.shards = shape.shards;
   options.seed = random();
   options.broker_limits.queue_window_bytes = pick<std::uint64_t>(random, {1_KiB, 4_KiB, 64_KiB});
+  options.broker_limits.windows_bytes_per_shard =
+      pick<std::uint64_t>(random, {4_KiB, 64_KiB, 256_MiB});
   options.broker_limits.transient_bytes_per_shard =
       pick<std::uint64_t>(random, {2_KiB, 64_KiB, 256_MiB});
   options.store_options.chunk_bytes_max = pick<std::size_t>(random, {300, 4_KiB, 256_KiB});
@@ -54,20 +83,96 @@ SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& sha
   return options;
 }
 
+namespace {
+
+std::string arguments_of(const SimFeatures& features, const std::string& dead) {
+  FieldTable table;
+  if (features.max_priority > 0) table.set("x-max-priority", std::int64_t{features.max_priority});
+  if (features.ttl_ms != kNever) table.set("x-message-ttl", features.ttl_ms);
+  if (features.max_length > 0) table.set("x-max-length", std::int64_t{features.max_length});
+  if (features.refuses) table.set("x-overflow", "reject-publish");
+  if (features.delivery_limit) {
+    table.set("x-queue-type", "quorum").set("x-delivery-limit",
+                                            std::int64_t{*features.delivery_limit});
+  }
+  if (features.dead_letters) {
+    table.set("x-dead-letter-exchange", "").set("x-dead-letter-routing-key", dead);
+  }
+  std::string bytes;
+  encode_table(bytes, table);
+  return bytes;
+}
+
+}  // namespace
+
+// Queues on any shards, and the exchanges that lead to them.
+void Simulation::declare_staying() {
+  for (SimQueueIndex i = 0; i < shape_.staying.size(); ++i) {
+    const std::string& name = ledger_.queue(shape_.first_staying() + i).name;
+    const std::string arguments =
+        arguments_of(shape_.staying[i], ledger_.queue(shape_.dead()).name);
+    SimClient& client = broker_.connect(static_cast<ShardIndex>(stage_.draw(shape_.shards)));
+    client.call(1, QueueDeclare{.queue = name, .durable = true, .arguments = arguments});
+    client.expect<QueueDeclareOk>(1);
+    broker_.disconnect(client);
+  }
+  SimClient& client = broker_.connect(0);
+  const auto exchange = [&client](const char* name, const char* type, const FieldTable& table) {
+    std::string arguments;
+    encode_table(arguments, table);
+    client.call(1, ExchangeDeclare{
+                       .exchange = name, .type = type, .durable = true, .arguments = arguments});
+    client.expect<ExchangeDeclareOk>(1);
+  };
+  const auto bind = [&](SimQueueIndex queue, const char* from, const char* key) {
+    const std::string& name = ledger_.queue(queue).name;
+    client.call(1, QueueBind{.queue = name, .exchange = from, .routing_key = key});
+    client.expect<QueueBindOk>(1);
+  };
+  exchange(kSimDelayed, "x-delayed-message", FieldTable().set("x-delayed-type", "fanout"));
+  exchange("otherwise", "fanout", {});
+  exchange(kSimAlternate, "direct", FieldTable().set("alternate-exchange", "otherwise"));
+  bind(shape_.side(), kSimDelayed, "");
+  bind(shape_.side(), "otherwise", "");
+  bind(shape_.first_staying(), kSimAlternate, "a");
+  broker_.disconnect(client);
+  broker_.settle();
+}
+
 Simulation::Simulation(std::uint64_t seed)
     : random_(seed * 0x9E3779B97F4A7C15 + 1),
       shape_(draw_shape(random_)),
       broker_(draw_options(random_, shape_)),
+      ledger_(broker_.clock()),
       stage_{broker_, ledger_, shape_, random_} {
   for (unsigned i = 0; i < shape_.durable_queues; ++i) {
     ledger_.add_queue(fmt::format("durable.{}", i), true);
   }
   ledger_.add_queue("passing", false);
+  for (const SimFeatures& features : shape_.staying) {
+    ledger_.add_queue(fmt::format("staying.{}", ledger_.queue_count()), true, features);
+  }
+  if (!shape_.staying.empty()) declare_staying();
   broker_.after_turn = [this] { note(); };
+}
+
+void Simulation::trace(SimMessageId id) {
+  ledger_.trace(id);
+  for (SimQueueIndex i = 0; id != 0 && i < ledger_.queue_count(); ++i) {
+    const SimLedger::Queue& queue = ledger_.queue(i);
+    const SimFeatures& features = queue.features;
+    fmt::print(stderr, "{}: priority {} ttl {} length {}{} limit {} dead letters {}\n", queue.name,
+               features.max_priority, features.ttl_ms == kNever ? -1 : features.ttl_ms,
+               features.max_length, features.refuses ? " refuses" : "",
+               features.delivery_limit ? static_cast<int>(*features.delivery_limit) : -1,
+               features.dead_letters.has_value());
+  }
 }
 
 std::string Simulation::run(unsigned steps) {
   for (unsigned i = 0; i < steps && ledger_.ok(); ++i) one_step();
+  // Whatever waits for its time comes out.
+  broker_.clock().advance(std::chrono::seconds(1));
   rest();
   drain_all();
   // What was settled does not come back after a clean stop, nor, committed as it is, after a crash.
@@ -87,7 +192,7 @@ void Simulation::one_step() {
   if (actors_.size() < shape_.actors && stage_.chance(5)) add_actor();
   const std::uint64_t roll = stage_.draw(1000);
   if (roll < 30 && !actors_.empty()) {
-    broker_.clock().advance(std::chrono::milliseconds(stage_.draw(6)));
+    broker_.clock().advance(std::chrono::milliseconds(stage_.draw(stage_.chance(5) ? 200 : 6)));
   } else if (roll < 400 && !actors_.empty()) {
     actors_[stage_.draw(actors_.size())]->act();
   } else if (roll < 997) {
@@ -200,14 +305,19 @@ void Simulation::check_counts(SimQueueIndex index) {
   if (ok == nullptr) {
     ledger_.fail(fmt::format("at rest: '{}' {}", queue.name, SimClient::describe(received)));
   } else if (ok->message_count < ready.min || ok->message_count > ready.max) {
-    ledger_.fail(fmt::format("at rest: '{}' says {} messages are ready, expected {} to {}",
-                             queue.name, ok->message_count, ready.min, ready.max));
+    ledger_.fail(fmt::format("at rest: '{}' says {} messages are ready, expected {} to {}{}",
+                             queue.name, ok->message_count, ready.min, ready.max,
+                             ledger_.list(index)));
   } else if (ok->consumer_count != consumers) {
     ledger_.fail(fmt::format("at rest: '{}' says {} consumers, expected {}", queue.name,
                              ok->consumer_count, consumers));
-  } else if (could_take && ok->message_count > 0) {
+  } else if (could_take && ok->message_count > ready.late) {
     ledger_.fail(fmt::format("at rest: '{}' has {} messages ready and a consumer with room",
                              queue.name, ok->message_count));
+  } else if (queue.features.max_length > 0 && !queue.features.refuses &&
+             ok->message_count > queue.features.max_length) {
+    ledger_.fail(fmt::format("at rest: '{}' has {} messages ready, above its limit", queue.name,
+                             ok->message_count));
   }
   broker_.disconnect(client);
   broker_.settle();
@@ -250,7 +360,8 @@ void Simulation::drain(SimQueueIndex index) {
   client.call(1, BasicConsume{.queue = queue.name, .consumer_tag = "drain"});
   client.expect<BasicConsumeOk>(1);
   drained_last_.clear();
-  drained_fresh_ = false;
+  drained_fresh_.clear();
+  drained_lane_ = UINT_MAX;
   while (client.has_received() && ledger_.ok()) {
     std::uint64_t tag = 0;
     while (client.has_received() && ledger_.ok()) {
@@ -282,18 +393,29 @@ void Simulation::drain_delivery(SimQueueIndex index, const Received& received) {
   if (received.body != sim_body(id, ledger_.body_size(id))) {
     return ledger_.fail(fmt::format("drain: message {} with other bytes (R5)", id));
   }
-  SimMessageId& last = drained_last_[ledger_.publisher(id)];
-  if (id <= last) {
-    return ledger_.fail(fmt::format("drain: message {} after {} from '{}' (R15)", id, last,
-                                    ledger_.queue(index).name));
-  }
-  last = id;
-  if (deliver->redelivered && drained_fresh_) {
-    return ledger_.fail(fmt::format("drain: redelivered message {} after fresh ones (B1)", id));
-  }
-  drained_fresh_ = drained_fresh_ || !deliver->redelivered;
+  if (ledger_.ordered(id, index)) check_drained_order(id, index, deliver->redelivered);
   ledger_.delivered(id, index, kDrainHolder, deliver->redelivered);
   ledger_.settled(id, index);
+}
+
+void Simulation::check_drained_order(SimMessageId id, SimQueueIndex index, bool redelivered) {
+  const std::string& queue = ledger_.queue(index).name;
+  const unsigned lane = ledger_.lane(id, index);
+  if (lane > drained_lane_) {
+    return ledger_.fail(fmt::format("drain: message {} of priority {} after {} from '{}'", id, lane,
+                                    drained_lane_, queue));
+  }
+  drained_lane_ = lane;
+  SimMessageId& last = drained_last_[{ledger_.publisher(id), lane}];
+  if (id <= last) {
+    return ledger_.fail(
+        fmt::format("drain: message {} after {} from '{}' (R15)", id, last, queue));
+  }
+  last = id;
+  if (redelivered && drained_fresh_.contains(lane)) {
+    return ledger_.fail(fmt::format("drain: redelivered message {} after fresh ones (B1)", id));
+  }
+  if (!redelivered) drained_fresh_.insert(lane);
 }
 
 }  // namespace warren::test

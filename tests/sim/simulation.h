@@ -3,8 +3,11 @@
 // that judges them.
 #pragma once
 
+#include <climits>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,13 +25,16 @@ class Simulation {
 
   // Empty: all promises were kept. Otherwise the first that was broken.
   std::string run(unsigned steps);
-  void trace(SimMessageId id) { ledger_.trace(id); }
+  // Prints what happens to this message, and what the queues are like.
+  void trace(SimMessageId id);
   const SimLedger::Stats& stats() const { return ledger_.stats(); }
 
  private:
   static SimShape draw_shape(std::mt19937_64& random);
+  static std::vector<SimFeatures> draw_staying(std::mt19937_64& random, SimQueueIndex first);
   static SimOptions draw_options(std::mt19937_64& random, const SimShape& shape);
 
+  void declare_staying();
   void one_step();
   void disturb();
   void note();
@@ -43,6 +49,7 @@ class Simulation {
   void drain_all();
   void drain(SimQueueIndex index);
   void drain_delivery(SimQueueIndex index, const Received& received);
+  void check_drained_order(SimMessageId id, SimQueueIndex index, bool redelivered);
   bool exists(SimQueueIndex index);
   bool bound(SimQueueIndex index, int binding);
 
@@ -54,8 +61,9 @@ class Simulation {
   std::vector<std::unique_ptr<SimActor>> actors_;
   std::uint32_t next_actor_ = 1;
   // Of the drain under way.
-  std::map<std::uint64_t, SimMessageId> drained_last_;
-  bool drained_fresh_ = false;  // a message came that was never delivered before
+  std::map<std::pair<std::uint64_t, unsigned>, SimMessageId> drained_last_;  // publisher, priority
+  std::set<unsigned> drained_fresh_;  // priorities of which one came that was never delivered before
+  unsigned drained_lane_ = UINT_MAX;
 };
 
 }  // namespace warren::test

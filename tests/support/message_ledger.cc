@@ -91,18 +91,16 @@ void MessageLedger::delivered(ConsumerIndex index, MessageId id, bool redelivere
   if (message.born != kills_) copy->outlived_a_kill = true;
 }
 
-// R14: only what was acked in the last moments of its connection may come back.
+// R14: an ack rides along with the next commit; only what it has not reached may come back.
 void MessageLedger::check_return(const Copy& copy, MessageId id, QueueIndex queue) {
   const Consumer& acker = consumers_[copy.acked_by];
   if (!acker.ended) {
     return violation(
         fmt::format("R14: acked {} came back while its connection is open", describe(id, queue)));
   }
-  const auto before_end =
-      std::chrono::duration_cast<std::chrono::milliseconds>(acker.ended_at - copy.acked_at);
-  if (before_end > kAckWindow) {
-    return violation(fmt::format("R14: {} came back, acked {} ms before its connection ended",
-                                 describe(id, queue), before_end.count()));
+  if (copy.ack <= acker.firm) {
+    return violation(fmt::format("R14: {} came back, though a transaction behind it was committed",
+                                 describe(id, queue)));
   }
   ++counts_.acked_came_back;
 }
@@ -124,25 +122,28 @@ void MessageLedger::check_order(Consumer& consumer, MessageId id, bool redeliver
   last = number;
 }
 
-void MessageLedger::ack_sent(ConsumerIndex index, MessageId id, Instant now) {
+void MessageLedger::ack_sent(ConsumerIndex index, MessageId id) {
   Copy* const copy = copy_of(id, consumers_.at(index).queue);
   WARREN_ASSERT(copy != nullptr);
   copy->acked = true;
   copy->acked_by = index;
-  copy->acked_at = now;
+  copy->ack = ++consumers_[index].acks;
   ++counts_.acks;
 }
 
-void MessageLedger::consumer_ended(ConsumerIndex index, Instant now) {
+void MessageLedger::acks_are_firm(ConsumerIndex index, std::uint64_t acks) {
   Consumer& consumer = consumers_.at(index);
-  if (consumer.ended) return;
-  consumer.ended = true;
-  consumer.ended_at = now;
+  WARREN_ASSERT(acks <= consumer.acks);
+  consumer.firm = std::max(consumer.firm, acks);
 }
 
-void MessageLedger::broker_killed(Instant now) {
+void MessageLedger::consumer_ended(ConsumerIndex index) {
+  consumers_.at(index).ended = true;
+}
+
+void MessageLedger::broker_killed() {
   for (ConsumerIndex index = first_open_; index < consumers_.size(); ++index) {
-    consumer_ended(index, now);
+    consumer_ended(index);
   }
   first_open_ = static_cast<ConsumerIndex>(consumers_.size());
   for (const Publisher& publisher : publishers_) {

@@ -3,8 +3,8 @@
 // when the broker died may have happened or not, never a third thing.
 //
 //   sent -> confirmed         a publish that was confirmed must be in every queue it went to
-//   delivered -> acked        an acked message is gone, unless the ack was sent in the last moments
-//                             of its connection (kAckWindow)
+//   delivered -> acked        an acked message may come back after its connection's end ...
+//   acked -> firm             ... but not when a transaction behind the ack was committed
 //
 // Found and named: confirmed messages that never arrive; deliveries after the first without the
 // redelivered flag (R13); deliveries out of publish order; acked messages that come back; transient
@@ -12,12 +12,9 @@
 // nobody sent; tags confirmed twice (P5).
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "storage/base/clock.h"
 
 namespace warren::test {
 
@@ -34,9 +31,6 @@ struct MessageId {
 // Thread safety: none; the driver holds one lock around it.
 class MessageLedger {
  public:
-  // Acks ride along with the next commit, and are committed within 10 ms when there is none. A
-  // machine that is loaded far beyond its cores gets two hundred times that.
-  static constexpr Duration kAckWindow = std::chrono::seconds(2);
   static constexpr std::size_t kViolationsKept = 20;
 
   struct Counts {
@@ -46,7 +40,7 @@ class MessageLedger {
     std::uint64_t deliveries = 0;
     std::uint64_t redelivered = 0;
     std::uint64_t acks = 0;
-    std::uint64_t acked_came_back = 0;  // within the window
+    std::uint64_t acked_came_back = 0;  // that were not firm
     std::uint64_t kills = 0;
   };
 
@@ -61,12 +55,16 @@ class MessageLedger {
   // One consumer on one connection.
   ConsumerIndex consumer_opened(QueueIndex queue);
   void delivered(ConsumerIndex consumer, MessageId id, bool redelivered);
-  void ack_sent(ConsumerIndex consumer, MessageId id, Instant now);
+  void ack_sent(ConsumerIndex consumer, MessageId id);
+  std::uint64_t acks_sent(ConsumerIndex consumer) const { return consumers_.at(consumer).acks; }
+  // A transaction was committed that the consumer's connection had sent to the consumer's queue
+  // behind its first `acks` acks: they are in the same commit or an earlier one.
+  void acks_are_firm(ConsumerIndex consumer, std::uint64_t acks);
   // The connection is gone, for whatever reason.
-  void consumer_ended(ConsumerIndex consumer, Instant now);
+  void consumer_ended(ConsumerIndex consumer);
 
   // Ends every connection, also those whose clients have not noticed yet.
-  void broker_killed(Instant now);
+  void broker_killed();
   // From here on nothing is requeued and each queue has one consumer: order holds for all.
   void draining() { draining_ = true; }
   // A violation the driver saw itself, such as a body that fails its checksum.
@@ -87,7 +85,7 @@ class MessageLedger {
     ConsumerIndex acked_by = 0;  // valid when acked
     bool acked = false;
     bool outlived_a_kill = false;  // delivered after one: it had been on disk
-    Instant acked_at{};
+    std::uint64_t ack = 0;         // which ack of this consumer, from 1
   };
   struct Message {
     std::uint32_t born = 0;  // kills before it was sent
@@ -103,7 +101,8 @@ class MessageLedger {
   struct Consumer {
     QueueIndex queue = 0;
     bool ended = false;
-    Instant ended_at{};
+    std::uint64_t acks = 0;
+    std::uint64_t firm = 0;                // of the acks
     std::vector<std::int64_t> last_first;  // per publisher: highest number of a first delivery
     std::vector<std::int64_t> last;        // per publisher: number of the last delivery
   };

@@ -7,6 +7,7 @@
 #include "storage/base/log.h"
 
 #include "server/auth/password.h"
+#include "server/broker/recovered_topology.h"
 
 #include "tests/support/sim_client.h"
 
@@ -66,36 +67,18 @@ void SimBroker::start() {
   load();
 }
 
-// Users and the vhost are made anew each time; exchanges, queues and bindings come from the disk.
+// Users and the vhost are made anew each time; all else comes from the disk.
 void SimBroker::load() {
-  using Kind = storage::DefinitionChange::Kind;
-  std::vector<broker::TopologyChange> changes;
-  changes.emplace_back(broker::VhostAdded{{"/"}});
   storage::UserDefinition guest;
   guest.name = "guest";
   guest.password_hash = auth::hash_password("guest", auth::Salt{'s', 'a', 'l', 't'});
   guest.hashing_algorithm = auth::kHashingSha256;
   guest.tags = {"administrator"};
-  changes.emplace_back(broker::AccessChanged{{Kind::put, guest}});
-  changes.emplace_back(broker::AccessChanged{
-      {Kind::put, storage::PermissionDefinition{"guest", "/", ".*", ".*", ".*"}}});
-  const std::vector<storage::Definition> definitions = store_->take_definitions();
-  ShardIndex home = 0;
-  for (const storage::Definition& definition : definitions) {
-    if (const auto* const one = std::get_if<storage::ExchangeDefinition>(&definition)) {
-      changes.emplace_back(broker::ExchangeAdded{*one});
-    }
-  }
-  for (const storage::Definition& definition : definitions) {
-    if (const auto* const one = std::get_if<storage::QueueDefinition>(&definition)) {
-      changes.emplace_back(broker::QueueAdded{*one, home++ % options_.shards, {}});
-    }
-  }
-  for (const storage::Definition& definition : definitions) {
-    if (const auto* const one = std::get_if<storage::BindingDefinition>(&definition)) {
-      changes.emplace_back(broker::BindingAdded{*one});
-    }
-  }
+  std::vector<storage::Definition> definitions = store_->take_definitions();
+  definitions.insert(definitions.end(),
+                     {storage::VhostDefinition{"/"}, guest,
+                      storage::PermissionDefinition{"guest", "/", ".*", ".*", ".*"}});
+  const auto changes = broker::recovered_topology(definitions, options_.shards);
   boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
   for (const storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
   for (const auto& shard : shards_) shard->broker->load(changes, states);
@@ -153,7 +136,9 @@ bool SimBroker::run_shard(ShardIndex index, bool partial) {
 void SimBroker::settle() {
   bool worked = true;
   int idle_rounds = 0;
-  while (worked || idle_rounds < 2) {
+  // What an alarm did in an idle round is still to be committed.
+  const auto uncommitted = [this] { return !options_.manual_commit && backlog() > 0; };
+  while (worked || idle_rounds < 2 || (idle_rounds < 100 && uncommitted())) {
     worked = false;
     for (ShardIndex i = 0; i < options_.shards; ++i) worked |= run_shard(i, false);
     if (!options_.manual_commit && store_->step_commit()) worked = true;

@@ -13,12 +13,6 @@ namespace {
 // Clients cannot declare queues under amq.
 constexpr std::string_view kNamePrefix = "amq.delayed.";
 
-amqp::FieldTable decode_or_empty(const storage::ArgumentBytes& bytes) {
-  if (bytes.empty()) return {};
-  auto table = amqp::decode_table(bytes);
-  return table.ok() ? table.take() : amqp::FieldTable{};
-}
-
 amqp::AmqpError refused(std::string text) {
   return amqp::channel_error(amqp::ReplyCode::precondition_failed, text);
 }
@@ -28,14 +22,14 @@ amqp::AmqpError refused(std::string text) {
 bool delays(const storage::ExchangeDefinition& exchange) {
   if (exchange.type == kDelayedType) return true;
   if (exchange.arguments.find(kDelayedExchangeArgument) == std::string::npos) return false;
-  const amqp::FieldTable arguments = decode_or_empty(exchange.arguments);
+  const amqp::FieldTable arguments = amqp::decode_or_empty(exchange.arguments);
   const amqp::FieldValue* const value = arguments.find(kDelayedExchangeArgument);
   return value != nullptr && amqp::as_bool(*value).value_or(false);
 }
 
 std::string routing_type(const storage::ExchangeDefinition& exchange) {
   if (exchange.type != kDelayedType) return exchange.type;
-  const amqp::FieldTable arguments = decode_or_empty(exchange.arguments);
+  const amqp::FieldTable arguments = amqp::decode_or_empty(exchange.arguments);
   const amqp::FieldValue* const value = arguments.find(kDelayedTypeArgument);
   return std::string(value == nullptr ? "" : amqp::as_string(*value).value_or(""));
 }

@@ -23,17 +23,11 @@ bool entry_matches(const amqp::FieldEntry& wanted, const amqp::FieldTable& heade
   return wanted.value.type() == amqp::FieldType::nothing || same_value(wanted.value, *got);
 }
 
-amqp::FieldTable decode_or_empty(Bytes content) {
-  if (content.empty()) return {};
-  auto table = amqp::decode_table(content);
-  return table.ok() ? table.take() : amqp::FieldTable{};
-}
-
 }  // namespace
 
 void HeadersExchange::route(const RouteInput& input, RouteOutput& output) const {
   if (matchers_.empty()) return;
-  const amqp::FieldTable headers = decode_or_empty(input.headers);
+  const amqp::FieldTable headers = amqp::decode_or_empty(input.headers);
   const auto matches = [&headers](const amqp::FieldEntry& wanted) {
     return entry_matches(wanted, headers);
   };
@@ -46,7 +40,7 @@ void HeadersExchange::route(const RouteInput& input, RouteOutput& output) const 
 }
 
 void HeadersExchange::index(const Binding& binding) {
-  const amqp::FieldTable arguments = decode_or_empty(binding.definition.arguments);
+  const amqp::FieldTable arguments = amqp::decode_or_empty(binding.definition.arguments);
   std::string_view how = "all";
   if (const amqp::FieldValue* const value = arguments.find("x-match")) {
     how = amqp::as_string(*value).value_or("all");

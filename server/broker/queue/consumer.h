@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include <boost/intrusive/list_hook.hpp>
+
 #include "storage/base/units.h"
 
 #include "server/broker/broker_ids.h"
@@ -28,13 +30,14 @@ struct Consumer {
   std::int32_t priority = 0;
 
   bool cancelled = false;
-  bool in_ring = false;
   bool timed_out = false;  // its session was told
   std::uint32_t limit_epoch = 0;
   bool asked = false;         // under a shared limit: the session was asked and has not answered
   std::uint32_t granted = 0;  // under a shared limit: deliveries it let through
   std::uint32_t unacked = 0;
   std::uint64_t in_flight_bytes = 0;
+
+  boost::intrusive::list_member_hook<> in_ring;
 
   // Room apart from a shared limit.
   bool has_room() const {

@@ -33,7 +33,6 @@ void ExpiryIndex::remove(const ReadyMessage& message) {
 void ExpiryIndex::clear() {
   entries_.clear();
   horizon_ = kEverything;
-  latest_ahead_ms_ = kEarly;
 }
 
 std::vector<DueEntry> ExpiryIndex::take_due(std::int64_t now_ms, std::size_t limit) {

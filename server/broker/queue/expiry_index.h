@@ -31,7 +31,7 @@ class ExpiryIndex {
   // The disk has entries of a time before this process.
   void start_on_disk();
 
-  // The lane was empty: what comes next has nobody ahead of it.
+  // The lane is empty, and nothing can come back: what comes next has nobody ahead of it.
   void on_empty() { latest_ahead_ms_ = kEarly; }
   // Must the message, last in its lane, be indexed? Asked once, when it is published.
   bool wants(std::int64_t deadline_ms);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include "storage/engine/queue_log.h"
 
 #include "server/broker/queue/expiry_index.h"
@@ -23,6 +25,7 @@ struct Lane {
   storage::QueueLog* log = nullptr;  // opened at its first use
   Seq next_seq = 1;
   Seq recovered_mark = 0;  // what is not above may have been delivered before the restart (B4)
+  Seq recovered_next = 1;  // what is below is of a time before this process
   bool reading = false;
   ReadyStore ready;
   ExpiryIndex expiry;
@@ -31,8 +34,9 @@ struct Lane {
   std::vector<storage::DueEntry> expired_in_tail;
   bool fetching = false;
   bool refilling = false;     // the expiry index
-  std::uint64_t leaving = 0;  // taken out, and not let go yet
-  bool is_settled() const { return !reading && !fetching && leaving == 0; }
+  // Taken out, and not let go yet: the disk still has them, and reads may bring them again.
+  boost::unordered_flat_set<Seq> leaving;
+  bool is_settled() const { return !reading && !fetching && leaving.empty(); }
 };
 
 }  // namespace warren::broker

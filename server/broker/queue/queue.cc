@@ -7,6 +7,8 @@
 #include "storage/base/assert.h"
 #include "storage/base/units.h"
 
+#include "server/broker/broker_limits.h"
+
 namespace warren::broker {
 
 Queue::Queue(QueueHost& host, storage::QueueDefinition definition, QueueSettings settings,
@@ -33,32 +35,56 @@ Queue::~Queue() {
     for (const ReadyMessage& message : lane->ready.clear(gap)) count(message);
   }
   for (const auto& [place, unacked] : unacked_) count(unacked.message);
+  for (const auto& [until, waiting] : waiting_) count(waiting.message);
   host_.add_transient_bytes(-in_memory);
+  host_.add_window_bytes(-static_cast<std::int64_t>(window_bytes_told_));
 }
 
 void Queue::recover(const storage::LogState& state) {
   Lane& at = lane(static_cast<std::size_t>(state.id.value - definition_.log.value));
   at.next_seq = state.next;
+  at.recovered_next = state.next;
   // The mark is set ahead of what is delivered; what comes from now on is new all the same.
   at.recovered_mark = std::min(state.delivered_mark, state.next - 1);
   at.log = &host_.open_log(state, *this);
   at.ready.start_on_disk(state);
-  if (!state.has_due) return;
-  at.expiry.start_on_disk();
-  host_.schedule(*this);
+  if (state.has_due) at.expiry.start_on_disk();
+  // Its messages stay on disk until somebody wants them: also those whose time has come.
+  const bool expires = settings_.message_ttl_ms || settings_.dead_letter_exchange;
+  if (state.has_due || (expires && state.live_count > 0)) host_.schedule(*this);
 }
 
 Lane& Queue::lane(std::size_t index) {
   WARREN_ASSERT(index < lanes_.size());
   std::unique_ptr<Lane>& at = lanes_[index];
   if (at == nullptr) {
-    // Lanes share the window: the lower ones wait for the higher ones anyway.
-    const std::uint64_t window =
-        lanes_.size() == 1 ? window_bytes_ : std::max<std::uint64_t>(window_bytes_ / 4, 64_KiB);
-    at = std::make_unique<Lane>(LogId(definition_.log.value + index), index, window);
+    at = std::make_unique<Lane>(LogId(definition_.log.value + index), index, lane_window_bytes());
     if (is_delayed()) at->expiry.index_all();
   }
   return *at;
+}
+
+// Lanes share the window: the lower ones wait for the higher ones anyway.
+std::uint64_t Queue::lane_window_bytes() const {
+  if (host_.windows_over_budget()) {
+    const bool used = !by_number_.empty() || !gets_.empty();
+    return std::min(window_bytes_, used ? kUsedQueueWindowBytes : kIdleQueueWindowBytes);
+  }
+  return lanes_.size() == 1 ? window_bytes_ : std::max<std::uint64_t>(window_bytes_ / 4, 64_KiB);
+}
+
+// Tells the host what the windows hold, and bounds them by what it says (B8).
+void Queue::fit_windows() {
+  std::uint64_t bytes = 0;
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr) bytes += lane->ready.memory_bytes();
+  }
+  host_.add_window_bytes(static_cast<std::int64_t>(bytes - window_bytes_told_));
+  window_bytes_told_ = bytes;
+  const std::uint64_t window = lane_window_bytes();
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr) lane->ready.set_window(window);
+  }
 }
 
 Lane* Queue::lane_with(LogId log) {
@@ -117,6 +143,7 @@ void Queue::change_settings(QueueSettings settings) {
   if (settings.expires_ms && !settings_.expires_ms) used_ms_ = host_.now_ms();
   if (settings.consumer_timeout_ms && !settings_.consumer_timeout_ms) oldest_unacked_ms_ = 0;
   settings_ = std::move(settings);
+  if (!settings_.delayed_retry) end_all_waits();
   for (const auto& lane : lanes_) {
     if (!other_ttl || lane == nullptr) continue;
     lane->ready.for_each([this](ReadyMessage& message) {
@@ -149,6 +176,7 @@ void Queue::finish_purge() {
   }
   std::vector<PurgeRequest> purges;
   purges.swap(purges_);
+  end_all_waits();
   for (const PurgeRequest& request : purges) {
     Reply reply;
     reply.to = request.reply_to;

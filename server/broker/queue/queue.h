@@ -13,6 +13,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -81,6 +82,9 @@ class QueueHost {
   // Messages that are in memory only, over all queues of the shard.
   virtual void add_transient_bytes(std::int64_t bytes) = 0;
   virtual bool transient_over_budget() const = 0;
+  // Ready messages in memory, over all queues of the shard.
+  virtual void add_window_bytes(std::int64_t bytes) = 0;
+  virtual bool windows_over_budget() const = 0;
 };
 
 class Queue {
@@ -102,6 +106,8 @@ class Queue {
   bool durable() const { return definition_.durable && !definition_.exclusive; }
   std::uint64_t ready_count() const;
   std::uint64_t unacked_count() const { return unacked_.size(); }
+  // Neither ready nor unacked: they came back and wait (x-delayed-retry-type).
+  std::uint64_t waiting_count() const { return waiting_.size(); }
   std::uint32_t consumer_count() const { return static_cast<std::uint32_t>(by_number_.size()); }
   // Set when its removal is under way: nothing new attaches.
   bool removing() const { return removing_; }
@@ -162,9 +168,12 @@ class Queue {
   void purge_lane(Lane& lane);
   std::uint32_t clamped_ready_count() const;
   void touch();
+  std::uint64_t lane_window_bytes() const;
+  void fit_windows();
 
   // queue_publish.cc
   bool refuses(const Block& block) const;
+  bool is_duplicate(const Block& block);
   void describe(ReadyMessage& message) const;
   void refuse_to_dead_letter(BlockRef block);
 
@@ -198,8 +207,14 @@ class Queue {
   void fail_waiting(const std::string& why);
 
   // queue_settle.cc
-  void requeue(Place place, Unacked unacked);
+  void requeue(Place place, Unacked unacked, Settlement how);
   void leave(Lane& lane, ReadyMessage message, DeathReason reason);
+
+  // queue_retry.cc
+  std::int64_t retry_delay_ms(const ReadyMessage& message, Settlement how) const;
+  void wait(Lane& lane, ReadyMessage message, std::int64_t delay_ms);
+  void end_waits();
+  void end_all_waits();
 
   // queue_expire.cc
   void expire(bool also_now);
@@ -222,12 +237,19 @@ class Queue {
   const std::uint64_t window_bytes_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // by priority; made when they are first used
   boost::unordered_flat_map<Place, Unacked> unacked_;
+  // What came back and is ready again at a time.
+  struct Waiting {
+    Lane* lane = nullptr;
+    ReadyMessage message;
+  };
+  std::multimap<std::int64_t, Waiting> waiting_;
   // Cancelled ones too, while they hold messages.
   std::vector<std::unique_ptr<Consumer>> consumers_;
   // By connection and number; not the cancelled ones, not those that stand for gets.
   boost::unordered_flat_map<std::pair<std::uint64_t, ConsumerNumber>, Consumer*> by_number_;
   Consumer* active_ = nullptr;  // of a queue with a single active consumer
   bool had_consumer_ = false;
+  std::optional<DedupCache> seen_;  // of a queue that drops duplicates
   boost::unordered_flat_set<std::uint64_t> holders_;
   ConsumerRing ring_;
   std::deque<GetRequest> gets_;
@@ -237,6 +259,7 @@ class Queue {
   std::int64_t used_ms_ = 0;                      // last consumer, get or declare (x-expires)
   std::int64_t alarm_ms_ = kNoDeadline;           // the next schedule_at() under way
   std::int64_t oldest_unacked_ms_ = kNoDeadline;  // no unacked delivery is older
+  std::uint64_t window_bytes_told_ = 0;           // to the host
   unsigned drops_left_ = 0;                       // in this dispatch
 };
 

@@ -28,6 +28,7 @@ bool Queue::front_deliverable() {
 void Queue::dispatch() {
   constexpr unsigned kDropsPerDispatch = 1000;
   drops_left_ = kDropsPerDispatch;
+  end_waits();
   if (is_delayed()) {
     expire(true);
   } else {
@@ -37,10 +38,14 @@ void Queue::dispatch() {
     deliver_to_consumers();
     expire(true);
     drop_overflow();
-    if (drops_left_ < kDropsPerDispatch) serve_gets();
+    if (drops_left_ < kDropsPerDispatch) {
+      serve_gets();
+      if (!ring_.empty()) host_.schedule(*this);  // something else is at the head
+    }
   }
   if (settings_.consumer_timeout_ms) check_time_outs();
   if (settings_.expires_ms) check_expires();
+  fit_windows();
   read_ahead();
   set_alarm();
 }

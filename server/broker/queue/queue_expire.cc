@@ -57,7 +57,8 @@ void Queue::expire_indexed(Lane& lane, std::int64_t before_ms) {
       }
     } else if (lane.ready.in_tail(entry.seq)) {
       lane.expired_in_tail.push_back(entry);  // on its way to the disk
-    } else if (!unacked_.contains(make_place(lane.index, entry.seq)) && entry.chunk != 0) {
+    } else if (entry.chunk != 0 && !lane.leaving.contains(entry.seq) &&
+               !unacked_.contains(make_place(lane.index, entry.seq))) {
       log(lane).erase_due(entry);  // of a message that was lost
     }
   }
@@ -86,8 +87,9 @@ void Queue::on_fetched(Lane& lane, const std::vector<storage::DueEntry>& wanted,
   std::vector<Seq> came;
   for (storage::StoredMessage& stored : *result) {
     came.push_back(stored.seq);
-    if (!lane.ready.in_gap(stored.seq)) {
-      // Read in its turn meanwhile: it is in the window, or was taken from there.
+    if (!lane.ready.in_gap(stored.seq) || lane.leaving.contains(stored.seq)) {
+      // Read in its turn meanwhile: it is in the window, or was taken from there. Or it was fetched
+      // before, and is on its way out.
       log(lane).put_back(stored.seq);
       continue;
     }
@@ -199,6 +201,7 @@ void Queue::set_alarm() {
   if (settings_.expires_ms && consumer_count() == 0 && !removing_) {
     next = std::min(next, used_ms_ + *settings_.expires_ms);
   }
+  if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
   const std::int64_t now = host_.now_ms();
   if (busy || next <= now) next = now + (drops_left_ == 0 && host_.overloaded() ? kPauseMs : 0);
   if (next == kNoDeadline || (alarm_ms_ > now && alarm_ms_ <= next)) return;

@@ -3,6 +3,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/amqp/properties.h"
 #include "server/broker/message.h"
 #include "server/broker/queue/queue.h"
 
@@ -18,6 +19,17 @@ bool Queue::refuses(const Block& block) const {
     if (lane != nullptr) bytes += lane->ready.body_bytes();
   }
   return bytes > *settings_.max_length_bytes;
+}
+
+// Has a message with its id been here? If not, the id is kept.
+bool Queue::is_duplicate(const Block& block) {
+  amqp::PropertiesView properties;
+  if (!amqp::parse_properties(MessageView(block).properties(), properties)) return false;
+  if (!properties.headers) return false;
+  const auto id = read_dedup_id(*settings_.dedup, properties.headers->value);
+  if (!id) return false;
+  if (!seen_) seen_.emplace(settings_.dedup->size);
+  return !seen_->insert(*id, Instant(std::chrono::milliseconds(host_.now_ms())));
 }
 
 // What the message itself and the settings say of its life here.
@@ -41,6 +53,11 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
     if (settings_.overflow == Overflow::reject_publish_dlx) refuse_to_dead_letter(std::move(block));
     return;
   }
+  if (settings_.dedup && is_duplicate(*block)) {
+    // The first one may not be on disk yet.
+    if (confirm != nullptr) host_.confirm_when_durable(*confirm);
+    return;
+  }
   const std::size_t index =
       std::min<std::size_t>(MessageView(*block).priority(), lanes_.size() - 1);
   Lane& lane = this->lane(index);
@@ -48,9 +65,11 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   message.seq = lane.next_seq;
   message.block = block;
   describe(message);
-  if (lane.ready.count() == 0) lane.expiry.on_empty();
+  // What is unacked may come back, ahead of it.
+  if (lane.ready.count() == 0 && unacked_.empty()) lane.expiry.on_empty();
   message.indexed = lane.expiry.wants(message.deadline_ms);
-  if (persistent && durable()) {
+  // What is delayed is found by the index alone, which the disk has for durable messages only.
+  if (is_delayed() || (persistent && durable())) {
     message.kept = Kept::durable;
     storage::MessageNotes notes;
     notes.weight = message.body_bytes;
@@ -90,6 +109,7 @@ void Queue::refuse_to_dead_letter(BlockRef block) {
 void Queue::on_stored(LogId log_id, Seq first, Seq last) {
   Lane* const lane = lane_with(log_id);
   WARREN_ASSERT(lane != nullptr);
+  fit_windows();
   lane->expiry.on_stored(last);
   if (lane->ready.on_stored(first, last)) {
     log(*lane).release(first, last + 1);

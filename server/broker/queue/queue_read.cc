@@ -59,6 +59,7 @@ void Queue::on_read(Lane& lane, Result<storage::ReadResult> result) {
   std::vector<ReadyMessage> messages;
   messages.reserve(result->messages.size());
   for (storage::StoredMessage& stored : result->messages) {
+    if (lane.leaving.contains(stored.seq)) continue;
     auto message = accept_stored(lane, std::move(stored));
     if (!message) continue;
     lane.expiry.add(*message);

@@ -3,6 +3,7 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/message.h"
 #include "server/broker/queue/queue.h"
 
 namespace warren::broker {
@@ -24,7 +25,8 @@ void Queue::settle(Place place, Settlement how) {
       leave(lane, std::move(unacked.message), DeathReason::rejected);
       break;
     case Settlement::requeue:
-      requeue(place, std::move(unacked));
+    case Settlement::requeue_failed:
+      requeue(place, std::move(unacked), how);
       break;
   }
   if (consumer.cancelled) {
@@ -36,8 +38,8 @@ void Queue::settle(Place place, Settlement how) {
 }
 
 // Back to its place, ahead of everything that was never delivered, and flagged (B1, B4), unless it
-// has come back too often.
-void Queue::requeue(Place place, Unacked unacked) {
+// has come back too often. Perhaps after a while.
+void Queue::requeue(Place place, Unacked unacked, Settlement how) {
   Lane& lane = *lanes_[lane_of(place)];
   ReadyMessage& message = unacked.message;
   message.redelivered = true;
@@ -51,6 +53,9 @@ void Queue::requeue(Place place, Unacked unacked) {
   } else {
     message.returns = settings_.counts_returns ? message.returns : 0;
   }
+  if (const std::int64_t delay_ms = retry_delay_ms(message, how); delay_ms > 0) {
+    return wait(lane, std::move(message), delay_ms);
+  }
   lane.expiry.add(message);
   lane.ready.give_back(std::move(message));
   host_.schedule(*this);
@@ -58,7 +63,10 @@ void Queue::requeue(Place place, Unacked unacked) {
 
 // The message leaves the queue and goes where its dead letters go.
 void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
-  if (!settings_.dead_letter_exchange && !is_delayed()) {
+  // A transient message ends with its process, also where it was stored for the sake of the index.
+  const bool outlived =
+      message.seq < lane.recovered_next && !MessageView(*message.block).persistent();
+  if (outlived || (!settings_.dead_letter_exchange && !is_delayed())) {
     forget(lane, message);
     return;
   }
@@ -66,7 +74,7 @@ void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
   leaving.place = make_place(lane.index, message.seq);
   leaving.message = std::move(message);
   leaving.reason = reason;
-  ++lane.leaving;
+  lane.leaving.insert(leaving.message.seq);
   host_.dead_letter(*this, std::move(leaving));
 }
 
@@ -80,8 +88,9 @@ void Queue::let_go(const Leaving& leaving) {
     }
   }
   forget(lane, leaving.message);
-  WARREN_ASSERT(lane.leaving > 0);
-  if (--lane.leaving > 0) return;
+  const bool was_leaving = lane.leaving.erase(leaving.message.seq) == 1;
+  WARREN_INVARIANT(B10, was_leaving);
+  if (!lane.leaving.empty()) return;
   finish_purge();
   close_empty_gap(lane);
 }
@@ -111,7 +120,7 @@ void Queue::holder_gone(ChannelKey holder) {
       Unacked unacked = std::move(at->second);
       unacked_.erase(at);
       --unacked.consumer->unacked;
-      requeue(place, std::move(unacked));
+      requeue(place, std::move(unacked), Settlement::requeue);
     }
   }
   std::erase_if(gets_, [&](const GetRequest& request) {

@@ -82,6 +82,18 @@ object row_of(const Catalog&, const storage::BindingDefinition& binding) {
   return row;
 }
 
+object row_of(const Catalog&, const storage::PolicyDefinition& policy) {
+  object row;
+  put_bytes(row, "vhost", policy.vhost);
+  put_bytes(row, "policy", policy.name);
+  row["operator"] = policy.operator_policy;
+  put_bytes(row, "pattern", policy.pattern);
+  row["apply_to"] = storage::kPolicyTargetNames.at(static_cast<std::size_t>(policy.apply_to));
+  row["priority"] = policy.priority;
+  row["definition"] = table_json(policy.definition);
+  return row;
+}
+
 template <class Kind>
 int list(const Common& common, const std::vector<std::string>& columns) {
   const auto view = storage::open_store_view(common.data_dir);
@@ -130,6 +142,9 @@ void add_definitions(CLI::App& app, const Common& common, Chosen& chosen) {
   add_list<storage::PermissionDefinition>(app, common, chosen, "permissions",
                                           "What users may configure, write and read",
                                           {"user", "vhost", "configure", "write", "read"});
+  add_list<storage::PolicyDefinition>(
+      app, common, chosen, "policies", "Settings by pattern, of users and of the operator",
+      {"vhost", "policy", "operator", "pattern", "apply_to", "priority", "definition"});
 }
 
 }  // namespace warren::dump

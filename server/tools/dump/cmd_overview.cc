@@ -18,13 +18,15 @@ using storage::FamilySize;
 using storage::StoreView;
 
 struct Counts {
-  std::uint64_t vhosts = 0, users = 0, permissions = 0, exchanges = 0, queues = 0, bindings = 0;
+  std::uint64_t vhosts = 0, users = 0, permissions = 0, exchanges = 0, queues = 0, bindings = 0,
+                policies = 0;
   void operator()(const storage::VhostDefinition&) { ++vhosts; }
   void operator()(const storage::UserDefinition&) { ++users; }
   void operator()(const storage::PermissionDefinition&) { ++permissions; }
   void operator()(const storage::ExchangeDefinition&) { ++exchanges; }
   void operator()(const storage::QueueDefinition&) { ++queues; }
   void operator()(const storage::BindingDefinition&) { ++bindings; }
+  void operator()(const storage::PolicyDefinition&) { ++policies; }
 };
 
 object family_row(std::size_t index, const FamilySize& size) {
@@ -75,6 +77,7 @@ object overview(const StoreView& view, const Catalog& catalog) {
   out["exchanges"] = counts.exchanges;
   out["queues"] = counts.queues;
   out["bindings"] = counts.bindings;
+  out["policies"] = counts.policies;
   out["logs"] = catalog.states.size();
   out["orphan_logs"] = orphans;
   out["messages"] = messages;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/tools/dump/export_lines.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -25,10 +26,10 @@ Error bad(std::string text) {
 }
 
 // Readable, and as it is on the wire, because type letters matter to equivalence.
-void put_arguments(object& out, const std::string& content) {
+void put_arguments(object& out, const std::string& content, const std::string& name = "arguments") {
   if (content.empty()) return;
-  out["arguments"] = table_json(content);
-  out["arguments_wire"] = to_base64(content);
+  out[name] = table_json(content);
+  out[name + "_wire"] = to_base64(content);
 }
 
 struct DefinitionLine {
@@ -92,6 +93,17 @@ struct DefinitionLine {
     put_arguments(out, binding.arguments);
     return out;
   }
+  object operator()(const storage::PolicyDefinition& policy) const {
+    object out{{"kind", "policy"}};
+    put_bytes(out, "vhost", policy.vhost);
+    put_bytes(out, "name", policy.name);
+    out["operator"] = policy.operator_policy;
+    put_bytes(out, "pattern", policy.pattern);
+    out["apply_to"] = storage::kPolicyTargetNames.at(static_cast<std::size_t>(policy.apply_to));
+    out["priority"] = policy.priority;
+    put_arguments(out, policy.definition, "definition");
+    return out;
+  }
 };
 
 // Reads the members of one line; remembers the first that is missing or malformed.
@@ -119,18 +131,20 @@ class LineReader {
     if (error) fail(name);
     return error ? otherwise : out;
   }
-  std::string arguments() {
-    if (in_.contains("arguments_wire")) {
-      const std::string content = wire("arguments_wire");
-      if (!amqp::valid_table(content)) fail("arguments_wire");
+  // As put_arguments() writes them.
+  std::string arguments(const std::string& name = "arguments") {
+    const std::string wire_name = name + "_wire";
+    if (in_.contains(wire_name)) {
+      const std::string content = wire(wire_name);
+      if (!amqp::valid_table(content)) fail(wire_name);
       return content;
     }
-    const value* const found = in_.if_contains("arguments");
+    const value* const found = in_.if_contains(name);
     if (found == nullptr) return {};
     if (found->is_object() && found->get_object().empty()) return {};
     auto content = found->is_object() ? table_content(found->get_object())
                                       : Result<std::string>(bad("no object"));
-    if (!content.ok()) fail("arguments");
+    if (!content.ok()) fail(name);
     return content.ok() ? content.take() : std::string();
   }
   std::string properties() {
@@ -226,6 +240,21 @@ storage::BindingDefinition read_binding(LineReader& reader) {
   return binding;
 }
 
+storage::PolicyDefinition read_policy(LineReader& reader) {
+  storage::PolicyDefinition policy;
+  policy.vhost = reader.bytes("vhost");
+  policy.name = reader.bytes("name");
+  policy.operator_policy = reader.flag("operator");
+  policy.pattern = reader.bytes("pattern");
+  const auto& names = storage::kPolicyTargetNames;
+  const auto* const target = std::find(names.begin(), names.end(), reader.bytes("apply_to"));
+  if (target == names.end()) reader.fail("apply_to");
+  policy.apply_to = static_cast<storage::PolicyTarget>(target - names.begin());
+  policy.priority = reader.number<std::int32_t>("priority", 0);
+  policy.definition = reader.arguments("definition");
+  return policy;
+}
+
 ExportedMessage read_message(LineReader& reader) {
   constexpr std::size_t kShortMax = amqp::kShortStringBytesMax;
   ExportedMessage message;
@@ -271,6 +300,7 @@ Result<ExportLine> read_line(const object& in, const std::string& kind, LineRead
   if (kind == "exchange") return ExportLine(storage::Definition(read_exchange(reader)));
   if (kind == "queue") return ExportLine(storage::Definition(read_queue(reader)));
   if (kind == "binding") return ExportLine(storage::Definition(read_binding(reader)));
+  if (kind == "policy") return ExportLine(storage::Definition(read_policy(reader)));
   if (kind == "message") return ExportLine(read_message(reader));
   if (kind == "end") return ExportLine(ExportEnd{reader.number<std::uint64_t>("messages", 0)});
   return bad(fmt::format("unknown kind '{}'", kind));

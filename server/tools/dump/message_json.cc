@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/tools/dump/message_json.h"
 
+#include <cmath>
 #include <utility>
 
 #include <boost/json/array.hpp>
@@ -15,8 +16,12 @@ struct ToJson {
   boost::json::value operator()(std::monostate) const { return nullptr; }
   boost::json::value operator()(bool value) const { return value; }
   boost::json::value operator()(std::int64_t value) const { return value; }
-  boost::json::value operator()(float value) const { return value; }
-  boost::json::value operator()(double value) const { return value; }
+  boost::json::value operator()(float value) const { return (*this)(double{value}); }
+  boost::json::value operator()(double value) const {
+    if (std::isfinite(value)) return value;
+    const char* const name = std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+    return boost::json::object{{"double", name}};  // JSON has no number for it
+  }
   boost::json::value operator()(const amqp::Decimal& value) const {
     return boost::json::object{
         {"decimal", boost::json::object{{"scale", value.scale}, {"unscaled", value.unscaled}}}};

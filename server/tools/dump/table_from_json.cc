@@ -52,6 +52,14 @@ Result<std::optional<amqp::FieldValue>> to_special(const object& in) {
     if (error) return bad("bad timestamp");
     return Out(amqp::FieldValue(amqp::Timestamp{seconds}));
   }
+  if (name == "double" && inner.is_string()) {
+    using Limits = std::numeric_limits<double>;
+    const std::string_view text = inner.get_string();
+    if (text == "nan") return Out(amqp::FieldValue(Limits::quiet_NaN()));
+    if (text == "inf") return Out(amqp::FieldValue(Limits::infinity()));
+    if (text == "-inf") return Out(amqp::FieldValue(-Limits::infinity()));
+    return bad("bad double");
+  }
   if (name == "decimal" && inner.is_object()) {
     boost::json::error_code error;
     amqp::Decimal decimal;

@@ -32,6 +32,16 @@ void LatencyHistogram::merge(const LatencyHistogram& other) {
   max_ = std::max(max_, other.max_);
 }
 
+LatencyHistogram LatencyHistogram::since(const LatencyHistogram& earlier) const {
+  LatencyHistogram out;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    out.buckets_[i] = buckets_[i] - earlier.buckets_[i];
+    if (out.buckets_[i] != 0) out.max_ = std::min(upper_end(i), max_);
+  }
+  out.count_ = count_ - earlier.count_;
+  return out;
+}
+
 std::uint64_t LatencyHistogram::percentile(double share) const {
   const auto wanted = static_cast<std::uint64_t>(std::llround(share * static_cast<double>(count_)));
   std::uint64_t seen = 0;

@@ -1,50 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// warren-perf: loads an AMQP broker and says what it took. Exit: 0 done, 1 the run failed, 2 usage.
-#include <cstdio>
+// warren-perf: loads an AMQP broker and says what it took. Exit: 0 fine, 1 the run failed or did
+// not verify, 2 usage, 3 cannot connect.
+#include <csignal>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
-#include "server/tools/perf/workload_throughput.h"
-
-namespace {
-
-constexpr int kExitFailed = 1;
-constexpr int kExitUsage = 2;
-
-int throughput(warren::perf::ThroughputOptions& options) {
-  const auto uri = warren::perf::parse_uri(options.uri_text);
-  if (!uri.ok()) {
-    fmt::print(stderr, "warren-perf: --uri: {}\n", uri.error().text);
-    return kExitUsage;
-  }
-  options.uri = *uri;
-  const auto report = warren::perf::run_throughput(options);
-  if (!report.ok()) {
-    fmt::print(stderr, "warren-perf: {}\n", report.error().text);
-    return kExitFailed;
-  }
-  const std::string text = options.json ? to_json(*report, options) : to_text(*report, options);
-  std::fputs(text.c_str(), stdout);
-  return 0;
-}
-
-}  // namespace
+#include "server/tools/perf/commands.h"
+#include "server/tools/perf/connect.h"
 
 int main(int argc, char** argv) {
-  CLI::App app{"Loads an AMQP broker and reports rates, latencies and what the broker spent."};
+  std::signal(SIGPIPE, SIG_IGN);
+  warren::perf::raise_file_limit();
+  warren::perf::Chosen chosen;
+  CLI::App app{"Loads an AMQP 0-9-1 broker, this one or another, and reports what it did."};
   app.name("warren-perf");
+  app.get_formatter()->column_width(36);
   app.set_version_flag("--version", std::string("warren-perf ") + WARREN_VERSION);
   app.require_subcommand(1);
-  warren::perf::ThroughputOptions options;
-  CLI::App* const command = app.add_subcommand(
-      "throughput", "Publishers and consumers on durable queues, as fast as allowed");
-  add_throughput_options(*command, options);
+  app.footer(
+      "warren-perf COMMAND --help shows options and examples.\n"
+      "Exit codes: 0 fine, 1 failed or not verified, 2 usage, 3 cannot connect.\n"
+      "More: docs/performance.md.\n");
+  warren::perf::add_throughput(app, chosen);
+  warren::perf::add_rates(app, chosen);
+  warren::perf::add_sizes(app, chosen);
+  warren::perf::add_compare(app, chosen);
+  warren::perf::add_churn(app, chosen);
+  warren::perf::add_counts(app, chosen);
+  warren::perf::add_deep(app, chosen);
+  warren::perf::add_plot(app, chosen);
+  warren::perf::add_completion(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : kExitUsage;
+    return app.exit(error) == 0 ? warren::perf::kExitFine : warren::perf::kExitUsage;
   }
-  return throughput(options);
+  return chosen();
 }

@@ -3,16 +3,53 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "storage/base/result.h"
+
+#include "server/tools/perf/options.h"
 
 namespace warren::perf {
 
 struct ProcessStats {
   double cpu_seconds = 0;             // user and system, all threads, since its start
   std::uint64_t anonymous_bytes = 0;  // heap and stacks (RssAnon)
+  std::uint64_t resident_bytes = 0;   // with mapped files (VmRSS)
 };
 
 Result<ProcessStats> read_process_stats(int pid);
+
+// The process that listens on this TCP port of this machine; 0 when there is none, or when it is
+// another user's.
+int find_listener(std::uint16_t port);
+
+// Of a broker, over some time.
+struct ServerCost {
+  double cpu_seconds = 0;
+  std::uint64_t anonymous_bytes = 0;  // at the end
+  std::uint64_t anonymous_peak_bytes = 0;
+  std::uint64_t resident_peak_bytes = 0;
+};
+
+// Watches the broker's process, if it is known.
+class ServerProbe {
+ public:
+  // The process that the options name, or the one behind the port of a local URI. An error only
+  // when a named one does not exist.
+  static Result<ServerProbe> find(const BrokerOptions& options);
+
+  bool known() const { return pid_ != 0; }
+  // From now on.
+  void begin();
+  // Looks at memory; to be called now and then.
+  void sample();
+  // Since begin(); none when the process is not known or gone.
+  std::optional<ServerCost> cost();
+
+ private:
+  int pid_ = 0;
+  ProcessStats first_;
+  ServerCost cost_;
+};
 
 }  // namespace warren::perf

@@ -56,6 +56,7 @@ WireClient& WireClient::operator=(WireClient&& other) noexcept {
   at_ = std::exchange(other.at_, 0);
   out_ = std::move(other.out_);
   why_ = std::move(other.why_);
+  frame_max_ = other.frame_max_;
   return *this;
 }
 
@@ -137,10 +138,9 @@ Status WireClient::handshake(const Uri& uri, Duration timeout) {
              await(0, amqp::ConnectionTune::kClassId, amqp::ConnectionTune::kMethodId, timeout));
   amqp::ConnectionTune tune;
   if (!amqp::decode_arguments(payload.substr(4), tune)) return lost("tune does not parse");
-  const std::uint32_t frame_max =
-      tune.frame_max == 0 ? kFrameMax : std::min(tune.frame_max, kFrameMax);
+  frame_max_ = tune.frame_max == 0 ? kFrameMax : std::min(tune.frame_max, kFrameMax);
   append(0, amqp::ConnectionTuneOk{
-                .channel_max = tune.channel_max, .frame_max = frame_max, .heartbeat = 0});
+                .channel_max = tune.channel_max, .frame_max = frame_max_, .heartbeat = 0});
   WARREN_TRY([[maybe_unused]] const auto opened,
              (call<amqp::ConnectionOpenOk>(0, amqp::ConnectionOpen{.virtual_host = uri.vhost})));
   return {};

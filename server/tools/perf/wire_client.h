@@ -44,6 +44,8 @@ class WireClient {
 
   bool is_open() const { return fd_ >= 0; }
   const std::string& why() const { return why_; }
+  // As negotiated: what may be sent.
+  std::uint32_t frame_max() const { return frame_max_; }
 
   // Appended bytes leave with flush().
   std::string& out() { return out_; }
@@ -86,6 +88,7 @@ class WireClient {
   std::size_t at_ = 0;  // in_ is used up to here
   std::string out_;
   std::string why_;
+  std::uint32_t frame_max_ = kFrameMax;
 };
 
 // "404 NOT_FOUND - no queue ..." of a connection.close or channel.close payload; empty for others.

@@ -285,5 +285,56 @@ TEST(DeduplicationRace, ExchangeThatGoesMeanwhileIs404) {
   EXPECT_GT(refused, 10);
 }
 
+TEST_P(Deduplication, AQueueDropsWhatItHasSeen) {
+  SimClient& client = near();
+  SimClient& other = far();
+  declare(client, "q", arguments().set("x-cache-size", 2));
+  const auto to_queue = [](const FieldValue& id, const std::string& body) {
+    PublishOptions options = message("", id, body);
+    options.routing_key = "q";
+    return options;
+  };
+  confirm_mode(other);
+  for (const char* body : {"a", "b", "c"}) {
+    publish(other, to_queue("1", body));
+    other.expect<BasicAck>(1);
+  }
+  publish(client, {.exchange = {}, .routing_key = "q", .body = "no id", .headers = {}});
+  EXPECT_EQ(depth(client, "q"), 2U);
+  EXPECT_EQ(get(client, "q").body, "a");
+  publish(client, to_queue("1", "still known"));
+  publish(client, to_queue("2", "d"));
+  publish(client, to_queue("3", "e"));
+  publish(client, to_queue("1", "forgotten by now"));
+  EXPECT_EQ(depth(client, "q"), 4U);
+}
+
+TEST_P(Deduplication, AQueueForgetsAfterItsTime) {
+  SimClient& client = near();
+  declare(client, "q", arguments().set("x-cache-ttl", 1000));
+  PublishOptions options = message("", 7);
+  options.routing_key = "q";
+  publish(client, options);
+  broker_.advance(std::chrono::milliseconds(900));
+  publish(client, options);
+  EXPECT_EQ(depth(client, "q"), 1U);
+  broker_.advance(std::chrono::milliseconds(101));
+  broker_.settle();
+  publish(client, options);
+  EXPECT_EQ(depth(client, "q"), 2U);
+}
+
+TEST_P(Deduplication, BadArgumentsOfAQueueAreRefused) {
+  SimClient& client = near();
+  const std::string bytes = encode(FieldTable().set("x-message-deduplication", "yes"));
+  QueueDeclare declare;
+  declare.queue = "q";
+  declare.durable = true;
+  declare.arguments = bytes;
+  client.call(1, declare);
+  const Received close = client.expect<ChannelClose>(1);
+  EXPECT_EQ(SimClient::as<ChannelClose>(close).reply_code, 406);
+}
+
 }  // namespace
 }  // namespace warren::test

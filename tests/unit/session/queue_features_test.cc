@@ -3,7 +3,7 @@
 // consumers, delivery limits (compatibility: sections 1.3 to 1.5, rules 25, 39, 51, 55 to 59).
 #include <chrono>
 
-#include "tests/support/sim_case.h"
+#include "tests/unit/session/queue_case.h"
 
 namespace warren::test {
 namespace {
@@ -11,78 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 using amqp::FieldTable;
 
-class QueueFeatures : public SimCase {
- protected:
-  // Publishes to a queue through the default exchange.
-  void put(SimClient& client, const std::string& queue, const std::string& body,
-           const std::string& expiration = {}, int priority = -1, bool persistent = true) {
-    PublishOptions options;
-    options.routing_key = queue;
-    options.body = body;
-    options.expiration = expiration;
-    options.priority = priority;
-    options.persistent = persistent;
-    publish(client, options);
-  }
-  void advance(Duration by) {
-    broker_.advance(by);
-    broker_.settle();
-  }
-  // All bodies, by basic.get without acknowledgement: "a b c".
-  std::string drain(SimClient& client, const std::string& queue) {
-    std::string bodies;
-    while (true) {
-      amqp::BasicGet get;
-      get.queue = queue;
-      get.no_ack = true;
-      client.call(1, get);
-      const Received next = client.take();
-      if (!std::holds_alternative<amqp::BasicGetOk>(next.method)) return bodies;
-      bodies += (bodies.empty() ? "" : " ") + next.body;
-    }
-  }
-  FieldTable headers_of(const Received& received) {
-    const amqp::PropertiesView view = properties(received);
-    if (!view.headers) return {};
-    auto table = amqp::decode_table(view.headers->value);
-    EXPECT_TRUE(table.ok());
-    return table.take();
-  }
-  // "reason queue exchange count [keys]" per entry of x-death.
-  std::string deaths_of(const Received& received) {
-    const FieldTable headers = headers_of(received);
-    const auto* const value = headers.find("x-death");
-    if (value == nullptr) return "none";
-    std::string text;
-    for (const amqp::FieldValue& one : *value->get<amqp::FieldArray>()) {
-      const FieldTable& entry = *one.get<FieldTable>();
-      std::string keys;
-      for (const auto& key : *entry.find("routing-keys")->get<amqp::FieldArray>()) {
-        keys += (keys.empty() ? "" : ",") + std::string(*amqp::as_string(key));
-      }
-      text += fmt::format(
-          "{}{} {} '{}' {} [{}]", text.empty() ? "" : "; ", *amqp::as_string(*entry.find("reason")),
-          *amqp::as_string(*entry.find("queue")), *amqp::as_string(*entry.find("exchange")),
-          *amqp::as_integer(*entry.find("count")), keys);
-    }
-    return text;
-  }
-  void reject(SimClient& client, std::uint64_t tag, bool requeue) {
-    amqp::BasicReject reject;
-    reject.delivery_tag = tag;
-    reject.requeue = requeue;
-    client.call(1, reject);
-  }
-  Received get_unacked(SimClient& client, const std::string& queue) {
-    amqp::BasicGet get;
-    get.queue = queue;
-    client.call(1, get);
-    return client.expect<amqp::BasicGetOk>(1);
-  }
-  static std::uint64_t tag_of(const Received& received) {
-    return SimClient::as<amqp::BasicGetOk>(received).delivery_tag;
-  }
-};
+class QueueFeatures : public QueueCase {};
 
 TEST_P(QueueFeatures, QueueTtlDropsFromTheHead) {
   SimClient& a = near();

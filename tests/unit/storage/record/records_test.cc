@@ -195,6 +195,8 @@ std::vector<Definition> some_definitions() {
       QueueDefinition{"/", "q", LogId(17), true, true, false, "args"},
       BindingDefinition{"/", "e", BindingDestination::queue, "q", "key", ""},
       BindingDefinition{"/", "e", BindingDestination::exchange, "q", "key", odd},
+      PolicyDefinition{"/", false, "p", "^q", PolicyTarget::queues, 5, odd},
+      PolicyDefinition{"/", true, odd, "", PolicyTarget::exchanges, -1, odd},
   };
 }
 
@@ -300,6 +302,8 @@ TEST(Keys, IdentityOfADefinition) {
             key(QueueDefinition{"/", "q", LogId(2), false, false, false, ""}));
   EXPECT_NE(key(BindingDefinition{"/", "e", BindingDestination::queue, "q", "k", "a"}),
             key(BindingDefinition{"/", "e", BindingDestination::queue, "q", "k", "b"}));
+  EXPECT_NE(key(PolicyDefinition{"/", true, "p", "", PolicyTarget::all, 0, ""}),
+            key(PolicyDefinition{"/", false, "p", "", PolicyTarget::all, 0, ""}));
   EXPECT_NE(key(BindingDefinition{"/", "e", BindingDestination::queue, "q", "k", ""}),
             key(BindingDefinition{"/", "e", BindingDestination::exchange, "q", "k", ""}));
   EXPECT_NE(key(ExchangeDefinition{"/", "x", "", true, false, false, ""}),

@@ -2,8 +2,11 @@
 // What is exported comes back to the same bytes, and what people write comes in as they mean it.
 #include "server/tools/dump/export_lines.h"
 
+#include <cmath>
+#include <limits>
 #include <random>
 
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <gmock/gmock.h>
 
@@ -115,8 +118,10 @@ TEST(ExportLines, DefinitionsComeBackByteForByte) {
   queue.arguments = arguments;
   storage::BindingDefinition binding{"/", "x",   storage::BindingDestination::exchange,
                                      "y", "a.#", arguments};
+  storage::PolicyDefinition policy{
+      "/", true, "p\xFF", "^q", storage::PolicyTarget::quorum_queues, -3, arguments};
   const std::vector<Definition> all = {
-      storage::VhostDefinition{"v"}, user, permission, exchange, queue, binding};
+      storage::VhostDefinition{"v"}, user, permission, exchange, queue, binding, policy};
   for (const Definition& definition : all) {
     const std::string line = boost::json::serialize(export_definition(definition));
     EXPECT_EQ(line.find('\n'), std::string::npos);
@@ -170,6 +175,26 @@ TEST(ExportLines, WhatDoesNotFitIsRefusedByName) {
   const auto newer = parse_export_line(R"({"kind":"warren-export","format":2,"store":"x"})");
   ASSERT_FALSE(newer.ok());
   EXPECT_EQ(newer.error().code, Errc::format_too_new);
+}
+
+// A header may be infinite; JSON has no such number.
+TEST(ExportLines, NumbersWithoutEndCanBeReadBack) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const double number : {kInfinity, -kInfinity, std::nan("")}) {
+    amqp::FieldTable table;
+    table.set("number", number);
+    table.set("small", amqp::FieldValue(amqp::FieldType::float_32, static_cast<float>(number)));
+    const std::string line = boost::json::serialize(to_json(table));
+    boost::json::error_code error;
+    const auto parsed = boost::json::parse(line, error);
+    ASSERT_FALSE(error) << line;
+    const auto content = table_content(parsed.get_object());
+    ASSERT_TRUE(content.ok()) << line;
+    const auto back = amqp::decode_table(*content);
+    ASSERT_TRUE(back.ok());
+    const double got = *back->find("number")->get<double>();
+    EXPECT_TRUE(got == number || (std::isnan(got) && std::isnan(number))) << line;
+  }
 }
 
 TEST(TableFromJson, KeepsValuesThatJsonHasNoTypeFor) {

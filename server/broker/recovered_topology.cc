@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/app/recovered_topology.h"
+#include "server/broker/recovered_topology.h"
 
 #include <set>
 #include <string>
 
 #include "storage/base/log.h"
 
-#include "server/auth/password.h"
 #include "server/broker/exchange/exchange_types.h"
+#include "server/broker/policy/policy.h"
 
-namespace warren::app {
+namespace warren::broker {
 namespace {
 
-using broker::TopologyChange;
 using storage::Definition;
 
 class Builder {
@@ -32,31 +31,40 @@ class Builder {
  private:
   void add(const storage::VhostDefinition& vhost) {
     vhosts_.insert(vhost.name);
-    changes_.emplace_back(broker::VhostAdded{vhost});
+    changes_.emplace_back(VhostAdded{vhost});
   }
   void add(const storage::UserDefinition& user) { access(user); }
   void add(const storage::PermissionDefinition& permission) { access(permission); }
   void access(const Definition& definition) {
     changes_.emplace_back(
-        broker::AccessChanged{{storage::DefinitionChange::Kind::put, definition}});
+        AccessChanged{{storage::DefinitionChange::Kind::put, definition}});
+  }
+  void add(const storage::PolicyDefinition& policy) {
+    if (!known(policy.vhost, "policy", policy.name)) return;
+    if (const auto wrong = check_policy(policy)) {
+      WLOG(error, "stored policy is left out vhost='{}' name='{}': {}", printable(policy.vhost),
+           printable(policy.name), *wrong);
+      return;
+    }
+    changes_.emplace_back(PolicySet{policy});
   }
   void add(const storage::ExchangeDefinition& exchange) {
     if (!known(exchange.vhost, "exchange", exchange.name)) return;
-    if (!broker::is_exchange_type(exchange.type)) {
+    if (!is_exchange_type(exchange.type)) {
       WLOG(error, "stored exchange has an unknown type and is left out exchange='{}' type='{}'",
            printable(exchange.name), printable(exchange.type));
       return;
     }
-    changes_.emplace_back(broker::ExchangeAdded{exchange});
+    changes_.emplace_back(ExchangeAdded{exchange});
   }
   void add(const storage::QueueDefinition& queue) {
     if (!known(queue.vhost, "queue", queue.name)) return;
     const auto home = static_cast<ShardIndex>(next_home_++ % shard_count_);
-    changes_.emplace_back(broker::QueueAdded{queue, home, {}});
+    changes_.emplace_back(QueueAdded{queue, home, {}});
   }
   void add(const storage::BindingDefinition& binding) {
     if (!known(binding.vhost, "binding", binding.source)) return;
-    changes_.emplace_back(broker::BindingAdded{binding});
+    changes_.emplace_back(BindingAdded{binding});
   }
   bool known(const std::string& vhost, std::string_view kind, const std::string& name) {
     if (vhosts_.contains(vhost)) return true;
@@ -79,25 +87,11 @@ std::vector<TopologyChange> recovered_topology(const std::vector<Definition>& de
   builder.pass<storage::VhostDefinition>(definitions);
   builder.pass<storage::UserDefinition>(definitions);
   builder.pass<storage::PermissionDefinition>(definitions);
+  builder.pass<storage::PolicyDefinition>(definitions);  // ahead of what they apply to
   builder.pass<storage::ExchangeDefinition>(definitions);
   builder.pass<storage::QueueDefinition>(definitions);
   builder.pass<storage::BindingDefinition>(definitions);
   return builder.take();
 }
 
-std::vector<Definition> first_definitions() {
-  storage::UserDefinition guest;
-  guest.name = "guest";
-  guest.password_hash = auth::hash_password("guest", auth::random_salt());
-  guest.hashing_algorithm = auth::kHashingSha256;
-  guest.tags = {"administrator"};
-  storage::PermissionDefinition all;
-  all.user = "guest";
-  all.vhost = "/";
-  all.configure = ".*";
-  all.write = ".*";
-  all.read = ".*";
-  return {storage::VhostDefinition{"/"}, guest, all};
-}
-
-}  // namespace warren::app
+}  // namespace warren::broker

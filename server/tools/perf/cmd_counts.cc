@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// counts: holds many of one kind and says what each costs the broker.
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "server/tools/perf/commands.h"
+#include "server/tools/perf/connect.h"
+#include "server/tools/perf/link.h"
+
+namespace warren::perf {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSettle(500);
+
+struct Counts {
+  BrokerOptions broker;
+  OutputOptions output;
+  unsigned count = 1000;
+  unsigned channels = 1;
+  bool transient = false;
+  double hold_seconds = 0;
+  std::string kind;
+};
+
+// All that is held, and the way back.
+class Holder {
+ public:
+  explicit Holder(const Counts& counts)
+      : counts_(counts), name_(fmt::format("perf-counts-{}", ::getpid())) {}
+
+  Status open();
+  Status add(unsigned n);
+  Status release();
+
+ private:
+  Status declare(const std::string& name);
+  Status remove(const std::string& name);
+
+  const Counts& counts_;
+  const std::string name_;
+  WireClient client_;
+  std::vector<WireClient> connections_;
+  std::vector<std::string> queues_;
+};
+
+Status Holder::declare(const std::string& name) {
+  WARREN_TRY([[maybe_unused]] const auto declared,
+             (client_.call<amqp::QueueDeclareOk>(
+                 kSetUpChannel, amqp::QueueDeclare{.queue = name,
+                                                   .durable = !counts_.transient,
+                                                   .exclusive = counts_.transient})));
+  queues_.push_back(name);
+  return {};
+}
+
+Status Holder::remove(const std::string& name) {
+  WARREN_TRY([[maybe_unused]] const auto deleted,
+             (client_.call<amqp::QueueDeleteOk>(kSetUpChannel, amqp::QueueDelete{.queue = name})));
+  return {};
+}
+
+Status Holder::open() {
+  WARREN_TRY(client_, connect(counts_.broker.uri));
+  if (counts_.kind == "bindings") return declare(name_);
+  return {};
+}
+
+Status Holder::add(unsigned n) {
+  if (counts_.kind == "queues") return declare(fmt::format("{}-{}", name_, n));
+  if (counts_.kind == "bindings") {
+    const std::string key = fmt::format("key-{}", n);
+    WARREN_TRY([[maybe_unused]] const auto bound,
+               (client_.call<amqp::QueueBindOk>(
+                   kSetUpChannel,
+                   amqp::QueueBind{.queue = name_, .exchange = "amq.direct", .routing_key = key})));
+    return {};
+  }
+  WARREN_TRY(WireClient client, connect(counts_.broker.uri));
+  for (unsigned i = 1; i < counts_.channels; ++i) {
+    const auto channel = static_cast<std::uint16_t>(kSetUpChannel + i);
+    WARREN_TRY([[maybe_unused]] const auto opened,
+               (client.call<amqp::ChannelOpenOk>(channel, amqp::ChannelOpen{})));
+  }
+  connections_.push_back(std::move(client));
+  return {};
+}
+
+Status Holder::release() {
+  for (const std::string& name : queues_) WARREN_CHECK(remove(name));
+  for (WireClient& client : connections_) WARREN_CHECK(client.close());
+  connections_.clear();
+  return {};
+}
+
+struct Figures {
+  double seconds = 0;  // to make them
+  bool server = false;
+  std::uint64_t before = 0;
+  std::uint64_t held = 0;
+  std::uint64_t after = 0;
+
+  double each(unsigned count) const {
+    return (static_cast<double>(held) - static_cast<double>(before)) / count;
+  }
+};
+
+std::uint64_t anonymous_now(ServerProbe& probe) {
+  std::this_thread::sleep_for(kSettle);
+  const auto cost = probe.cost();
+  return cost ? cost->anonymous_bytes : 0;
+}
+
+void report(const Counts& counts, const Figures& figures) {
+  if (counts.output.json) {
+    boost::json::object out = {{"counts", counts.kind},
+                               {"count", counts.count},
+                               {"channels", counts.channels},
+                               {"durable", !counts.transient},
+                               {"seconds", rounded(figures.seconds, 3)},
+                               {"per_second", rounded(counts.count / figures.seconds, 1)}};
+    if (figures.server) {
+      out["server_anonymous_before_bytes"] = figures.before;
+      out["server_anonymous_held_bytes"] = figures.held;
+      out["server_anonymous_after_bytes"] = figures.after;
+      out["bytes_each"] = rounded(figures.each(counts.count), 1);
+    }
+    return print_json(out);
+  }
+  print(fmt::format("{} {} made in {:.2f} s: {:.0f}/s\n", counts.count, counts.kind,
+                    figures.seconds, counts.count / figures.seconds));
+  if (!figures.server) return print("the broker's process is not known: no memory (--pid)\n");
+  print(
+      fmt::format("broker      {:.1f} MiB anonymous before, {:.1f} with them: {:.2f} KiB each; "
+                  "{:.1f} after they are gone\n",
+                  mebibytes(figures.before), mebibytes(figures.held),
+                  figures.each(counts.count) / 1024, mebibytes(figures.after)));
+}
+
+Status hold(const Counts& counts, ServerProbe& probe, Figures& figures) {
+  Holder holder(counts);
+  WARREN_CHECK(holder.open());
+  figures.server = probe.known();
+  if (figures.server) figures.before = anonymous_now(probe);
+  const Instant began = std::chrono::steady_clock::now();
+  for (unsigned i = 0; i < counts.count; ++i) {
+    const Status added = holder.add(i);
+    if (!added.ok()) {
+      return explain(fmt::format("number {} of {}", i + 1, counts.count), added.error());
+    }
+  }
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
+  figures.seconds = std::max(passed.count(), 1e-9);
+  if (figures.server) figures.held = anonymous_now(probe);
+  std::this_thread::sleep_for(std::chrono::duration<double>(counts.hold_seconds));
+  WARREN_CHECK(holder.release());
+  if (figures.server) figures.after = anonymous_now(probe);
+  return {};
+}
+
+int counts(Counts& options) {
+  if (const Status status = resolve(options.broker); !status.ok()) return fail(status.error());
+  auto probe = ServerProbe::find(options.broker);
+  if (!probe.ok()) return fail(probe.error());
+  Figures figures;
+  const Status held = hold(options, *probe, figures);
+  if (!held.ok()) return fail(held.error());
+  report(options, figures);
+  return kExitFine;
+}
+
+}  // namespace
+
+void add_counts(CLI::App& app, Chosen& chosen) {
+  CLI::App* const command =
+      app.add_subcommand("counts", "Holds many things: what each costs the broker");
+  const auto options = std::make_shared<Counts>();
+  command->require_subcommand(1);
+  add_broker_options(*command, options->broker);
+  command->add_option("-n,--count", options->count, "How many")
+      ->check(CLI::Range(1, 10'000'000).description(""))
+      ->capture_default_str();
+  command->add_option("--channels", options->channels, "Channels of each connection")
+      ->check(CLI::Range(1, 2000).description(""))
+      ->capture_default_str();
+  command->add_flag("--transient-queue", options->transient,
+                    "Exclusive queues that are not durable, and bindings of such");
+  command->add_option("--hold", options->hold_seconds, "Seconds to hold them")
+      ->check(CLI::Range(0.0, 86400.0).description(""))
+      ->capture_default_str();
+  add_output_options(*command, options->output);
+  const std::pair<const char*, const char*> kinds[] = {
+      {"connections", "Connections, each with a channel (--channels)"},
+      {"queues", "Queues without messages"},
+      {"bindings", "Bindings of one queue to amq.direct"}};
+  for (const auto& [name, text] : kinds) {
+    CLI::App* const kind = command->add_subcommand(name, text);
+    kind->fallthrough()->set_help_flag();
+    kind->callback([options, &chosen, kind] {
+      options->kind = kind->get_name();
+      chosen = [options] { return counts(*options); };
+    });
+  }
+  command->footer(
+      "Memory is anonymous memory of the broker's process (RssAnon), half a second after.\n"
+      "Example: warren-perf counts connections -n 10000\n");
+}
+
+}  // namespace warren::perf

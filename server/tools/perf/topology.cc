@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/tools/perf/topology.h"
+
+#include <algorithm>
+#include <set>
+
+#include "server/amqp/field_table_codec.h"
+#include "server/tools/perf/link.h"
+
+namespace warren::perf {
+
+std::string with_number(const std::string& pattern, std::uint64_t number) {
+  std::string out = pattern;
+  const std::string digits = std::to_string(number);
+  for (std::size_t at = out.find("%d"); at != out.npos; at = out.find("%d", at + digits.size())) {
+    out.replace(at, 2, digits);
+  }
+  return out;
+}
+
+Topology::Topology(const QueueOptions& options) : options_(options) {
+  if (!options.arguments.empty()) amqp::encode_table(arguments_, options.arguments);
+  std::set<std::pair<std::string, std::string>> known;
+  for (std::uint64_t number = options.from; number <= options.to; ++number) {
+    queues_.push_back(with_number(options.pattern, number));
+    const std::string& key =
+        options.routing_key.empty() ? queues_.back() : with_number(options.routing_key, number);
+    Target target{with_number(options.exchange, number), key};
+    if (known.emplace(target.exchange, target.routing_key).second) {
+      targets_.push_back(std::move(target));
+    }
+  }
+}
+
+std::vector<unsigned> Topology::share(std::size_t count, unsigned users, unsigned n) {
+  std::vector<unsigned> out;
+  if (count <= users) {
+    out.push_back(static_cast<unsigned>(n % count));
+    return out;
+  }
+  for (std::size_t at = n; at < count; at += users) out.push_back(static_cast<unsigned>(at));
+  return out;
+}
+
+Status Topology::declare_exchanges(WireClient& client) const {
+  if (options_.exchange_type.empty()) return {};
+  std::set<std::string> done;
+  for (const Target& target : targets_) {
+    if (!done.insert(target.exchange).second) continue;
+    WARREN_TRY([[maybe_unused]] const auto declared,
+               (client.call<amqp::ExchangeDeclareOk>(
+                   kSetUpChannel, amqp::ExchangeDeclare{.exchange = target.exchange,
+                                                        .type = options_.exchange_type,
+                                                        .durable = !options_.transient})));
+  }
+  return {};
+}
+
+Status Topology::declare(WireClient& client, unsigned index) const {
+  const std::string& name = queues_[index];
+  const bool durable = !options_.transient && !options_.exclusive;
+  WARREN_TRY([[maybe_unused]] const auto declared,
+             (client.call<amqp::QueueDeclareOk>(
+                 kSetUpChannel, amqp::QueueDeclare{.queue = name,
+                                                   .passive = options_.passive,
+                                                   .durable = durable,
+                                                   .exclusive = options_.exclusive,
+                                                   .auto_delete = options_.auto_delete,
+                                                   .arguments = arguments_})));
+  if (options_.purge) {
+    WARREN_TRY([[maybe_unused]] const auto purged,
+               (client.call<amqp::QueuePurgeOk>(kSetUpChannel, amqp::QueuePurge{.queue = name})));
+  }
+  return bind(client, index);
+}
+
+Status Topology::bind(WireClient& client, unsigned index) const {
+  if (options_.exchange.empty()) return {};
+  const std::uint64_t number = options_.from + std::uint64_t{index};
+  const std::string& pattern =
+      options_.binding_key.empty() ? options_.routing_key : options_.binding_key;
+  const std::string exchange = with_number(options_.exchange, number);
+  const std::string key = pattern.empty() ? queues_[index] : with_number(pattern, number);
+  WARREN_TRY([[maybe_unused]] const auto bound,
+             (client.call<amqp::QueueBindOk>(kSetUpChannel, amqp::QueueBind{
+                                                                .queue = queues_[index],
+                                                                .exchange = exchange,
+                                                                .routing_key = key,
+                                                            })));
+  return {};
+}
+
+Result<std::uint64_t> Topology::ready_messages(WireClient& client) const {
+  std::uint64_t count = 0;
+  for (const std::string& name : queues_) {
+    WARREN_TRY(const auto declared,
+               (client.call<amqp::QueueDeclareOk>(
+                   kSetUpChannel, amqp::QueueDeclare{.queue = name, .passive = true})));
+    count += declared.message_count;
+  }
+  return count;
+}
+
+Status Topology::remove(WireClient& client) const {
+  for (const std::string& name : queues_) {
+    WARREN_TRY([[maybe_unused]] const auto deleted,
+               (client.call<amqp::QueueDeleteOk>(kSetUpChannel, amqp::QueueDelete{.queue = name})));
+  }
+  std::set<std::string> done;
+  for (const Target& target : targets_) {
+    if (options_.exchange_type.empty() || !done.insert(target.exchange).second) continue;
+    WARREN_TRY([[maybe_unused]] const auto deleted,
+               (client.call<amqp::ExchangeDeleteOk>(
+                   kSetUpChannel, amqp::ExchangeDelete{.exchange = target.exchange})));
+  }
+  return {};
+}
+
+}  // namespace warren::perf
