@@ -33,8 +33,8 @@ Status Listener::open(const std::string& host, std::uint16_t port) {
   if (error || found.empty()) return failed(error);
   std::vector<tcp::endpoint> endpoints;
   for (const auto& entry : found) {
-    const bool known = std::find(endpoints.begin(), endpoints.end(), entry.endpoint()) !=
-                       endpoints.end();
+    const bool known =
+        std::find(endpoints.begin(), endpoints.end(), entry.endpoint()) != endpoints.end();
     if (!known) endpoints.push_back(entry.endpoint());
   }
   boost::system::error_code missing;
@@ -94,22 +94,22 @@ void Listener::close() {
 void Listener::accept(Socket& socket) {
   if (!socket.acceptor.is_open()) return;
   ShardLoop& target = *loops_[next_++ % loops_.size()];
-  socket.acceptor.async_accept(target.io(), [this, &socket, &target](
-                                                const boost::system::error_code& error,
-                                                tcp::socket accepted) {
-    if (error == asio::error::operation_aborted || !socket.acceptor.is_open()) return;
-    if (error) {
-      WLOG(warn, "cannot accept a connection error='{}'", error.message());
-      socket.retry.expires_after(kRetry);
-      socket.retry.async_wait([this, &socket](const boost::system::error_code& cancelled) {
-        if (!cancelled) accept(socket);
+  socket.acceptor.async_accept(
+      target.io(),
+      [this, &socket, &target](const boost::system::error_code& error, tcp::socket accepted) {
+        if (error == asio::error::operation_aborted || !socket.acceptor.is_open()) return;
+        if (error) {
+          WLOG(warn, "cannot accept a connection error='{}'", error.message());
+          socket.retry.expires_after(kRetry);
+          socket.retry.async_wait([this, &socket](const boost::system::error_code& cancelled) {
+            if (!cancelled) accept(socket);
+          });
+          return;
+        }
+        auto shared = std::make_shared<tcp::socket>(std::move(accepted));
+        target.post([&target, shared] { target.adopt(std::move(*shared)); });
+        accept(socket);
       });
-      return;
-    }
-    auto shared = std::make_shared<tcp::socket>(std::move(accepted));
-    target.post([&target, shared] { target.adopt(std::move(*shared)); });
-    accept(socket);
-  });
 }
 
 }  // namespace warren::net

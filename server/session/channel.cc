@@ -217,6 +217,8 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
   }
   const UnackedDelivery delivery{reply.queue, reply.place, 0, pending.home, 0};
   const broker::MessageView message(*reply.block);
+  const auto properties = session_.header_for(message, reply.returns);
+  if (!properties) return;
   amqp::BasicGetOk ok;
   ok.delivery_tag = track(delivery, pending.no_ack);
   ok.redelivered = reply.redelivered;
@@ -224,7 +226,7 @@ void Channel::answer_get(const PendingRequest& pending, const broker::Reply& rep
   ok.routing_key = message.routing_key();
   ok.message_count = reply.message_count;
   send(ok);
-  session_.send_content(number_, reply.block, reply.returns);
+  session_.send_content(number_, reply.block, *properties);
 }
 
 }  // namespace warren::session

@@ -222,18 +222,20 @@ void Channel::on_delivery(ConsumerRecord& consumer, const broker::Delivery& deli
     --consumer.granted;
     --shared_granted_;
   }
-  const std::uint64_t tag = track(unacked, consumer.no_ack);
   if (delivery.returns == 0 && session_.fits_frames(message)) {
+    const std::uint64_t tag = track(unacked, consumer.no_ack);
     session_.send_delivery(consumer.frames, tag, delivery.redelivered, message);
   } else {
+    const auto properties = session_.header_for(message, delivery.returns);
+    if (!properties) return;
     amqp::BasicDeliver deliver;
     deliver.consumer_tag = consumer.tag;
-    deliver.delivery_tag = tag;
+    deliver.delivery_tag = track(unacked, consumer.no_ack);
     deliver.redelivered = delivery.redelivered;
     deliver.exchange = message.exchange();
     deliver.routing_key = message.routing_key();
     send(deliver);
-    session_.send_content(number_, delivery.block, delivery.returns);
+    session_.send_content(number_, delivery.block, *properties);
   }
   session_.owe_credit(consumer, delivery.block->size());
   // It obeyed the limit but takes nothing of it: the room is free again.

@@ -208,7 +208,7 @@ void Channel::return_unroutable(const BlockRef& block) {
   back.exchange = message.exchange();
   back.routing_key = message.routing_key();
   send(back);
-  session_.send_content(number_, block);
+  session_.send_content(number_, block, message.properties());  // they came in one frame
 }
 
 Outcome Channel::handle(const amqp::ConfirmSelect& method) {

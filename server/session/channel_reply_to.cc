@@ -109,13 +109,15 @@ bool Channel::take_direct_reply(const broker::DirectReply& reply) {
   // A requester that does not read loses replies and not our memory (P6).
   if (session_.output().size() > kReplyOutputBytes) return false;
   const broker::MessageView message(*reply.block);
+  const auto properties = session_.header_for(message, 0);
+  if (!properties) return false;
   amqp::BasicDeliver deliver;
   deliver.consumer_tag = reply_consumer_->tag;
   deliver.delivery_tag = unacked_.skip();
   deliver.exchange = message.exchange();
   deliver.routing_key = message.routing_key();
   send(deliver);
-  session_.send_content(number_, reply.block);
+  session_.send_content(number_, reply.block, *properties);
   return true;
 }
 

@@ -10,6 +10,7 @@
 
 #include "server/broker/message.h"
 #include "server/session/delivery_count.h"
+#include "server/session/header_fit.h"
 
 namespace warren::session {
 
@@ -79,8 +80,8 @@ std::size_t ConnectionSession::on_bytes(Bytes in) {
 
 void ConnectionSession::on_frame(const amqp::Frame& frame) {
   current_method_ = {};
-  const bool usual = state_ == State::open && frame.channel != 0 &&
-                     frame.type != amqp::kFrameHeartbeat;
+  const bool usual =
+      state_ == State::open && frame.channel != 0 && frame.type != amqp::kFrameHeartbeat;
   Outcome error = usual ? dispatch_channel(frame) : dispatch(frame);
   if (error) fail(std::move(*error), frame);
 }
@@ -421,6 +422,11 @@ void ConnectionSession::mark_confirms(std::uint16_t channel) {
 
 void ConnectionSession::on_turn_end() {
   turn_marked_ = false;
+  if (std::exchange(header_too_large_, false)) {
+    force_close(
+        amqp::ReplyCode::frame_error,
+        fmt::format("the properties of a message need a frame of more than {} bytes", frame_max_));
+  }
   // Nothing is said behind close or close-ok (compatibility: rule 11).
   if (state_ != State::open) confirm_channels_.clear();
   for (const std::uint16_t number : confirm_channels_) {
@@ -437,17 +443,28 @@ void ConnectionSession::announce_output() {
   parts_.host->output_ready();
 }
 
+// Class, weight, body size.
+constexpr std::size_t kContentHeaderBytes = 12;
+
+std::optional<std::string> ConnectionSession::header_for(const broker::MessageView& message,
+                                                         std::uint32_t returns) {
+  const Bytes whole = message.properties();
+  auto fitting =
+      fit_properties(returns == 0 ? std::string(whole) : with_delivery_count(whole, returns),
+                     frame_max_ - amqp::kFrameOverheadBytes - kContentHeaderBytes);
+  if (!fitting) {
+    header_too_large_ = true;
+    mark_turn();
+  }
+  return fitting;
+}
+
 void ConnectionSession::send_content(std::uint16_t channel, const BlockRef& block,
-                                     std::uint32_t returns) {
+                                     Bytes properties) {
   const broker::MessageView message(*block);
   const Bytes body = message.body();
   std::string& text = out_.text();
-  if (returns == 0) {
-    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), message.properties());
-  } else {
-    amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(),
-                              with_delivery_count(message.properties(), returns));
-  }
+  amqp::append_header_frame(text, channel, amqp::kClassBasic, body.size(), properties);
   if (body.size() < kBodyReferenceBytes) {
     amqp::append_body_frames(text, channel, body, frame_max_);
     touch_output();

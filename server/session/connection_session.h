@@ -89,7 +89,10 @@ class ConnectionSession final : public broker::SessionSink {
   }
   // Header and body frames of a message; the method frame stands before. `returns`, if not 0, is
   // told in the header x-delivery-count.
-  void send_content(std::uint16_t channel, const BlockRef& block, std::uint32_t returns = 0);
+  // The properties as they go out, with the count of returns. Nothing: they do not fit into a frame
+  // of this connection, which is closed when the turn ends (P3).
+  std::optional<std::string> header_for(const broker::MessageView& message, std::uint32_t returns);
+  void send_content(std::uint16_t channel, const BlockRef& block, Bytes properties);
   // Is it so small that each of its parts goes out in one frame, copied?
   bool fits_frames(const broker::MessageView& message) const {
     const std::size_t body = message.body().size();
@@ -220,6 +223,7 @@ class ConnectionSession final : public broker::SessionSink {
   bool awaits_release_ = false;    // peer_closing: the reply to ticket_ is close-ok's
 
   bool turn_marked_ = false;
+  bool header_too_large_ = false;  // for this connection's frames
   std::vector<std::uint16_t> confirm_channels_;
   std::int64_t wall_ms_ = 0;
 

@@ -32,13 +32,16 @@ struct SimShape {
 
   SimQueueIndex passing() const { return durable_queues; }
   SimQueueIndex first_staying() const { return durable_queues + 1; }
-  SimQueueIndex side() const { return first_staying() + static_cast<SimQueueIndex>(staying.size()) - 2; }
+  SimQueueIndex side() const {
+    return first_staying() + static_cast<SimQueueIndex>(staying.size()) - 2;
+  }
   SimQueueIndex dead() const { return side() + 1; }
 };
 
 // Exchanges that stay as well.
-inline constexpr const char* kSimDelayed = "later";      // leads to `side` by any key
-inline constexpr const char* kSimAlternate = "perhaps";  // key "a": the first that stays, else `side`
+inline constexpr const char* kSimDelayed = "later";  // leads to `side` by any key
+inline constexpr const char* kSimAlternate =
+    "perhaps";  // key "a": the first that stays, else `side`
 
 // What all actors of a run share.
 struct SimStage {
@@ -139,7 +142,7 @@ class SimActor {
     std::uint64_t publisher = 0;
     std::uint64_t next_publish = 1;
     std::map<std::uint64_t, SimMessageId> unconfirmed;
-    std::map<std::uint64_t, Held> held;  // by tag; not those whose settlement is under way
+    std::map<std::uint64_t, Held> held;     // by tag; not those whose settlement is under way
     std::map<std::uint64_t, Held> leaving;  // or deferred
     std::map<std::string, Consumer> consumers;
     std::set<SimQueueIndex> used;  // by consumers or gets

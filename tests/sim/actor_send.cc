@@ -33,8 +33,8 @@ void SimActor::note(Op op) {
   op.end = client_->written_bytes();
   Channel& channel = channels_[op.channel];
   const bool publish = op.what == Taken::publish;
-  const bool settlement = op.what == Taken::settle || op.what == Taken::reject ||
-                          op.what == Taken::give_back;
+  const bool settlement =
+      op.what == Taken::settle || op.what == Taken::reject || op.what == Taken::give_back;
   if (channel.transacts && (publish || settlement)) {
     channel.deferred.push_back(op);
     if (settlement) return;

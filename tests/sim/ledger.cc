@@ -92,7 +92,19 @@ bool SimLedger::may_die(const Copy& copy) const {
 void SimLedger::age(Copy& copy) {
   if (copy.life != Life::live || copy.holder != 0) return;
   if ((copy.may & kWaiting) != 0 && copy.due_ms <= now_ms()) add(copy, kHere);
-  if ((copy.may & kHere) != 0 && may_die(copy)) add(copy, dead_place(copy));
+  if ((copy.may & kHere) == 0 || !may_die(copy)) return;
+  if (queues_[copy.queue].features.dead_letters) {
+    add(copy, kThere);
+  } else {
+    lose(copy);
+  }
+}
+
+// It may be gone for a reason of its own, which says nothing about others.
+void SimLedger::lose(Copy& copy) {
+  add(copy, kNowhere);
+  copy.with_all = false;
+  copy.settled_by = 0;
 }
 
 void SimLedger::enter(SimMessageId id, Copy& copy, bool sure) {
@@ -290,10 +302,8 @@ void SimLedger::leave(SimMessageId id, SimQueueIndex queue, Places to, SimGroup 
   Copy* const copy = find(id, queue);
   if (copy == nullptr || copy->life != Life::live) return;  // of a queue that is gone
   ++stats_.settled;
-  // What dies by itself as well says nothing about the transaction.
-  if (group != 0 && to == kNowhere && copy->deadline_ms == kNever) {
+  if (group != 0 && to == kNowhere) {
     copy->settled_by = group;
-    copy->undone = copy->may;
     groups_[group].settled.emplace_back(id, queue);
   }
   set(*copy, to);

@@ -196,8 +196,7 @@ class SimLedger {
     Places seen = 0;                      // places where a client got it
     // After a power loss: it is there as all of its publish or transaction is, or none (S4, B11).
     bool with_all = false;
-    SimGroup settled_by = 0;  // the transaction, until it is known to be on disk
-    Places undone = 0;        // after a power loss: where it is unless that transaction happened
+    SimGroup settled_by = 0;  // the transaction, until it is known to be on disk, or not
     bool tolerated = false;   // gone, but a delivery made before may still arrive
     Places purged = 0;        // may have been under way from here when purged
     std::uint32_t holder = 0;
@@ -231,6 +230,7 @@ class SimLedger {
   void age(Copy& copy);
   static void set(Copy& copy, Places places);
   static void add(Copy& copy, Places places);
+  static void lose(Copy& copy);
   void note(const char* what, SimMessageId id, const Copy& copy) const;
   std::string describe(SimMessageId id, const Copy& copy) const;
   bool durable(const Message& message, const Copy& copy) const;

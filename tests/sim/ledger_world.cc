@@ -131,8 +131,7 @@ void SimLedger::purge_done(SimQueueIndex index, const Purge& purge) {
     const bool was_ready = copy.delivery <= purge.deliveries &&
                            std::binary_search(purge.sure.begin(), purge.sure.end(), id);
     if (was_ready && nothing_under_way && copy.may == place) return bury(id, copy, false);
-    add(copy, kNowhere);
-    copy.with_all = false;
+    lose(copy);
     copy.purged = was_ready ? place : Places{0};
   });
 }
@@ -188,8 +187,7 @@ void SimLedger::lose_some(SimQueueIndex index) {
   each_copy(index, [&](SimMessageId, Copy& copy) {
     age(copy);
     if (copy.holder != 0 || (copy.may & place_in(copy, index)) == 0) return;
-    add(copy, kNowhere);
-    copy.with_all = false;
+    lose(copy);
   });
 }
 
@@ -218,9 +216,8 @@ void SimLedger::rest_copy(SimMessageId id, Message& message, Copy& copy) {
 void SimLedger::rested() {
   ++stats_.rests;
   for (SimQueueIndex i = 0; i < queues_.size(); ++i) lose_some(i);
-  each_live([this](SimMessageId id, Message& message, Copy& copy) {
-    rest_copy(id, message, copy);
-  });
+  each_live(
+      [this](SimMessageId id, Message& message, Copy& copy) { rest_copy(id, message, copy); });
   for (Queue& queue : queues_) {
     queue.vanished = queue.uncounted = false;
     queue.consumed = false;  // the caller knows who still consumes
@@ -263,9 +260,8 @@ void SimLedger::crashed() {
     }
     queue.changes = queue.binds = 0;
   }
-  each_live([this](SimMessageId id, Message& message, Copy& copy) {
-    crash_copy(id, message, copy);
-  });
+  each_live(
+      [this](SimMessageId id, Message& message, Copy& copy) { crash_copy(id, message, copy); });
   for (Queue& queue : queues_) queue.consumed = queue.vanished = queue.uncounted = false;
   forget_tolerated();
 }

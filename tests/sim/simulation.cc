@@ -92,8 +92,8 @@ std::string arguments_of(const SimFeatures& features, const std::string& dead) {
   if (features.max_length > 0) table.set("x-max-length", std::int64_t{features.max_length});
   if (features.refuses) table.set("x-overflow", "reject-publish");
   if (features.delivery_limit) {
-    table.set("x-queue-type", "quorum").set("x-delivery-limit",
-                                            std::int64_t{*features.delivery_limit});
+    table.set("x-queue-type", "quorum")
+        .set("x-delivery-limit", std::int64_t{*features.delivery_limit});
   }
   if (features.dead_letters) {
     table.set("x-dead-letter-exchange", "").set("x-dead-letter-routing-key", dead);
@@ -408,8 +408,7 @@ void Simulation::check_drained_order(SimMessageId id, SimQueueIndex index, bool 
   drained_lane_ = lane;
   SimMessageId& last = drained_last_[{ledger_.publisher(id), lane}];
   if (id <= last) {
-    return ledger_.fail(
-        fmt::format("drain: message {} after {} from '{}' (R15)", id, last, queue));
+    return ledger_.fail(fmt::format("drain: message {} after {} from '{}' (R15)", id, last, queue));
   }
   last = id;
   if (redelivered && drained_fresh_.contains(lane)) {

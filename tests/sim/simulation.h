@@ -62,7 +62,8 @@ class Simulation {
   std::uint32_t next_actor_ = 1;
   // Of the drain under way.
   std::map<std::pair<std::uint64_t, unsigned>, SimMessageId> drained_last_;  // publisher, priority
-  std::set<unsigned> drained_fresh_;  // priorities of which one came that was never delivered before
+  std::set<unsigned>
+      drained_fresh_;  // priorities of which one came that was never delivered before
   unsigned drained_lane_ = UINT_MAX;
 };
 

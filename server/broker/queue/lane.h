@@ -33,7 +33,7 @@ struct Lane {
   std::vector<storage::DueEntry> expired;
   std::vector<storage::DueEntry> expired_in_tail;
   bool fetching = false;
-  bool refilling = false;     // the expiry index
+  bool refilling = false;  // the expiry index
   // Taken out, and not let go yet: the disk still has them, and reads may bring them again.
   boost::unordered_flat_set<Seq> leaving;
   bool is_settled() const { return !reading && !fetching && leaving.empty(); }

@@ -30,10 +30,10 @@ struct ModelMessage {
   State state = State::ready;
   Flag flagged = Flag::no;  // must it say redelivered?
   std::uint32_t returns = 0;
-  Place place = 0;                // while it is held
-  ConsumerNumber consumer = 0;    // that holds it; 0: a basic.get
-  ChannelKey channel;             // that holds it
-  bool answered = true;           // its publisher
+  Place place = 0;              // while it is held
+  ConsumerNumber consumer = 0;  // that holds it; 0: a basic.get
+  ChannelKey channel;           // that holds it
+  bool answered = true;         // its publisher
 };
 
 struct ModelConsumer {
@@ -46,8 +46,7 @@ struct ModelConsumer {
   std::uint64_t in_flight_bytes = 0;
 
   bool has_room() const {
-    return in_flight_bytes < kConsumerWindowBytes &&
-           (no_ack || prefetch == 0 || held < prefetch);
+    return in_flight_bytes < kConsumerWindowBytes && (no_ack || prefetch == 0 || held < prefetch);
   }
 };
 
@@ -230,7 +229,7 @@ class QueueModel {
  private:
   const QueueSettings& settings_;
   const bool pages_;
-  std::vector<ModelMessage> messages_;  // in the order of their ids
+  std::vector<ModelMessage> messages_;    // in the order of their ids
   std::vector<ModelConsumer> consumers_;  // in the order they came
 };
 

@@ -287,9 +287,8 @@ class QueueRun final : public QueueRig {
     if (held.empty()) return;
     ModelMessage& message = *model_.find(held[random_() % held.size()]);
     const Place place = message.place;
-    const auto how =
-        pick(random_, {Settlement::ack, Settlement::requeue, Settlement::requeue,
-                       Settlement::reject});
+    const auto how = pick(
+        random_, {Settlement::ack, Settlement::requeue, Settlement::requeue, Settlement::reject});
     note("settle {}: {}", message.id, static_cast<int>(how));
     if (how == Settlement::requeue) {
       give_back(message);

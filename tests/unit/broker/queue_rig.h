@@ -162,8 +162,8 @@ class QueueRig : public QueueHost, public storage::StoreListener {
     shard().attach(executor_, *this);
   }
   void make_queue(const std::vector<storage::LogState>& recovered) {
-    queue_ = std::make_unique<Queue>(static_cast<QueueHost&>(*this), definition_,
-                                     options_.settings, options_.window_bytes, recovered);
+    queue_ = std::make_unique<Queue>(static_cast<QueueHost&>(*this), definition_, options_.settings,
+                                     options_.window_bytes, recovered);
   }
 
   const RigOptions options_;

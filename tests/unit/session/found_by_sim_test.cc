@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the simulation found, each as the shortest conversation that shows it.
+// What the simulation and the properties of the queue found, each as the shortest conversation that
+// shows it.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include "server/amqp/field_table_codec.h"
 
 #include "tests/support/sim_client.h"
 
@@ -13,6 +16,17 @@ using namespace amqp;  // NOLINT: methods by their AMQP names
 void declare(SimClient& client, const std::string& name, bool durable = true) {
   client.call(1, QueueDeclare{.queue = name, .durable = durable});
   client.expect<QueueDeclareOk>(1);
+}
+
+std::string encode(const FieldTable& table) {
+  std::string bytes;
+  encode_table(bytes, table);
+  return bytes;
+}
+
+std::uint32_t depth(SimClient& client, const std::string& queue) {
+  client.call(1, QueueDeclare{.queue = queue, .passive = true});
+  return SimClient::as<QueueDeclareOk>(client.expect<QueueDeclareOk>(1)).message_count;
 }
 
 // Seed 4: a transient queue's log is opened by the first message that is paged.
@@ -85,6 +99,86 @@ TEST(FoundBySim, ANoAckConsumerObeysTheSharedLimitAndTakesNothingOfIt) {
   }
   EXPECT_EQ(a, 3);
   EXPECT_EQ(b, 3);
+}
+
+// The index of what waits is on disk for durable messages only: a transient one that was paged out
+// was never found again.
+TEST(FoundBySim, DelayedTransientMessagesBeyondTheWindowComeAllTheSame) {
+  SimOptions options;
+  options.broker_limits.queue_window_bytes = 300;
+  options.broker_limits.transient_bytes_per_shard = 300;
+  for (const bool durable : {true, false}) {
+    SimBroker broker(options);
+    SimClient& client = broker.connect();
+    declare(client, "q");
+    const std::string type = encode(FieldTable().set("x-delayed-type", "fanout"));
+    client.call(
+        1,
+        ExchangeDeclare{
+            .exchange = "x", .type = "x-delayed-message", .durable = durable, .arguments = type});
+    client.expect<ExchangeDeclareOk>(1);
+    client.call(1, QueueBind{.queue = "q", .exchange = "x"});
+    client.expect<QueueBindOk>(1);
+    for (int i = 0; i < 20; ++i) {
+      client.publish(1, {.exchange = "x",
+                         .routing_key = "",
+                         .body = std::string(100, 'x'),
+                         .persistent = false,
+                         .headers = encode(FieldTable().set("x-delay", 1000 + i))});
+      broker.settle();
+    }
+    broker.advance(std::chrono::seconds(2));
+    EXPECT_EQ(depth(client, "q"), 20U) << durable;
+  }
+}
+
+// A retry queue: nobody consumes from it, nobody need publish to it again.
+TEST(FoundBySim, AQueueThatNobodyTouchesExpiresAfterARestart) {
+  SimBroker broker;
+  SimClient& client = broker.connect();
+  declare(client, "again");
+  const std::string arguments = encode(FieldTable()
+                                           .set("x-message-ttl", 1000)
+                                           .set("x-dead-letter-exchange", "")
+                                           .set("x-dead-letter-routing-key", "again"));
+  client.call(1, QueueDeclare{.queue = "later", .durable = true, .arguments = arguments});
+  client.expect<QueueDeclareOk>(1);
+  client.publish(1, {.exchange = {}, .routing_key = "later", .body = "m"});
+  broker.settle();
+  broker.crash();
+  broker.start();
+  broker.advance(std::chrono::seconds(2));
+  EXPECT_EQ(depth(broker.connect(), "again"), 1U);
+}
+
+// Behind what was delivered lay one whose time was over, and behind that one for the consumer.
+TEST(FoundBySim, AnExpiredMessageInBetweenDoesNotStopTheConsumer) {
+  SimBroker broker;
+  SimClient& client = broker.connect();
+  declare(client, "q");
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "1", .expiration = "130"});
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "2", .expiration = "100"});
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "3"});
+  broker.settle();
+  broker.advance(std::chrono::milliseconds(110));
+  client.call(1, BasicConsume{.queue = "q"});
+  client.expect<BasicConsumeOk>(1);
+  EXPECT_EQ(client.next_delivery(), "1 - 1");
+  EXPECT_EQ(client.next_delivery(), "2 - 3");
+}
+
+// What a consumer held was not counted as ahead of what came meanwhile.
+TEST(FoundBySim, AMessageBehindOneThatComesBackExpires) {
+  SimBroker broker;
+  SimClient& client = broker.connect();
+  declare(client, "q");
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "held"});
+  client.call(1, BasicGet{.queue = "q"});
+  EXPECT_EQ(client.expect<BasicGetOk>(1).body, "held");
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "m", .expiration = "100"});
+  client.call(1, BasicReject{.delivery_tag = 1, .requeue = true});
+  broker.advance(std::chrono::seconds(1));
+  EXPECT_EQ(depth(client, "q"), 1U);
 }
 
 }  // namespace

@@ -167,8 +167,8 @@ class QosRun {
     note(fmt::format("channel {}: consume {} from {} prefetch {}{}", number, tag, consumer.queue,
                      consumer.prefetch, consumer.no_ack ? " no-ack" : ""));
     const std::string queue = name(consumer.queue);
-    client_->send(number, BasicConsume{.queue = queue, .consumer_tag = tag,
-                                       .no_ack = consumer.no_ack});
+    client_->send(number,
+                  BasicConsume{.queue = queue, .consumer_tag = tag, .no_ack = consumer.no_ack});
     channel.consumers.emplace(tag, consumer);
     rest_expecting<BasicConsumeOk>(number);
   }
