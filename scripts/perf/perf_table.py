@@ -41,7 +41,8 @@ def against_goal(value, goal, better):
     if value is None or goal is None:
         return "–"
     reached = value >= goal if better == "more" else value <= goal
-    return f"{goal:.3g} ({'reached' if reached else 'missed'})"
+    text = f"{goal:,.0f}" if goal >= 1000 else f"{goal:.3g}"
+    return f"{text} ({'reached' if reached else 'missed'})"
 
 
 def of_warren(name, value, goal):
