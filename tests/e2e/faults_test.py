@@ -88,7 +88,8 @@ class FailingDisk(FaultCase):
     def test_a_failed_fsync(self):
         for round_number in range(ROUNDS):
             with self.subTest(round=round_number):
-                self.fail_under_load(syncs_left=random.randrange(30))
+                # Slow, so that what is confirmed too early arrives before the end.
+                self.fail_under_load(sync_delay_us=20_000, syncs_left=random.randrange(30))
 
     def test_a_failed_write(self):
         for round_number in range(ROUNDS):

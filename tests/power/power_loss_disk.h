@@ -66,7 +66,7 @@ class PowerLossDisk final : public TestDisk {
  private:
   // A second loss in the start after a first one, and a third; further ones are like these.
   static constexpr int kDepthMax = 2;
-  static constexpr unsigned kSweepStartOneIn = 12;
+  static constexpr unsigned kSweepStartOneIn = 40;
   static constexpr unsigned kMomentOneIn = 60;  // of the writes and renames between two syncs
 
   PowerLossDisk(std::unique_ptr<TempDirectory> root, std::uint64_t seed, Mode mode, int depth)
