@@ -60,12 +60,17 @@ bool ExpiryIndex::wants_refill() const {
   return entries_.size() < kRefill || horizon_ < entries_.begin()->first;
 }
 
-void ExpiryIndex::refill(const std::vector<DueEntry>& entries, bool complete) {
+void ExpiryIndex::refill(const DueEntry& after, const std::vector<DueEntry>& entries,
+                         bool complete) {
   for (const DueEntry& entry : entries) {
     entries_[{entry.due_ms, entry.seq}] = Info{entry.chunk, true};
     stored_ = std::max(stored_, entry.seq);
   }
-  horizon_ = complete ? kEverything : Key{entries.back().due_ms, entries.back().seq};
+  // Lowered meanwhile: what is behind it has to be asked for again.
+  const bool lowered = horizon_ < Key{after.due_ms, after.seq};
+  if (!lowered) {
+    horizon_ = complete ? kEverything : Key{entries.back().due_ms, entries.back().seq};
+  }
   bound();
 }
 

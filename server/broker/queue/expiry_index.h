@@ -55,8 +55,10 @@ class ExpiryIndex {
   // Entries of the disk are missing in memory.
   bool wants_refill() const;
   storage::DueEntry refill_after() const { return {horizon_.first, horizon_.second, 0}; }
-  // `complete`: the disk has no more.
-  void refill(const std::vector<storage::DueEntry>& entries, bool complete);
+  // What the disk has behind `after`, which was refill_after() when it was asked. `complete`: there
+  // is no more.
+  void refill(const storage::DueEntry& after, const std::vector<storage::DueEntry>& entries,
+              bool complete);
   // Durable messages up to `stored` are on disk: their entries may leave memory.
   void on_stored(Seq stored);
 

@@ -57,7 +57,7 @@ TEST(ExpiryIndex, NothingIsLostBetweenMemoryAndDisk) {
       for (; at != disk.end() && found.size() < ExpiryIndex::kRefill; ++at) {
         found.push_back({at->first.first, at->first.second, 1});
       }
-      index.refill(found, found.size() < ExpiryIndex::kRefill);
+      index.refill(after, found, found.size() < ExpiryIndex::kRefill);
     }
   };
   for (int round = 0; round < 2000; ++round) {
@@ -94,6 +94,23 @@ TEST(ExpiryIndex, NothingIsLostBetweenMemoryAndDisk) {
   }
   EXPECT_EQ(out + disk.size() + unstored.size(), seq);
   EXPECT_LT(most, ExpiryIndex::kEntriesMax + 1000);
+}
+
+// An entry that has to be looked for again while the disk is being asked, and behind which it was
+// asked, is asked for once more.
+TEST(ExpiryIndex, WhatIsWantedDuringARefillIsNotForgotten) {
+  ExpiryIndex index;
+  index.index_all();
+  index.look_again({200, 2, 0});
+  ASSERT_TRUE(index.wants_refill());
+  const DueEntry after = index.refill_after();
+  index.look_again({100, 1, 0});
+  index.refill(after, {{200, 2, 2}}, true);
+  ASSERT_TRUE(index.wants_refill());
+  EXPECT_LT(index.refill_after(), (DueEntry{100, 1, 0}));
+  index.refill(index.refill_after(), {{100, 1, 1}, {200, 2, 2}}, true);
+  const std::vector<DueEntry> due = index.take_due(300, 10);
+  EXPECT_EQ(due, (std::vector<DueEntry>{{100, 1, 1}, {200, 2, 2}}));
 }
 
 }  // namespace
