@@ -239,7 +239,8 @@ void BrokerShard::receive(ShardIndex from, std::vector<ShardMessage> batch) {
 }
 
 bool BrokerShard::has_work() const {
-  return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty() || !answers_.empty();
+  return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty() || !answers_.empty() ||
+         (!dead_letters_.empty() && !barrier_.ended(parts_.self));
 }
 
 bool BrokerShard::has_output() const {
@@ -258,6 +259,7 @@ Instant BrokerShard::run_turn(Instant now) {
   // turn.
   constexpr int kRoundsMax = 8;
   for (int round = 0; round < kRoundsMax; ++round) {
+    bury_deferred();
     drain_inbox();
     dispatch_queues();
     end_epoch();
@@ -312,7 +314,6 @@ void BrokerShard::begin_epoch() {
   }
   for (Incoming& one : inbox_) inbox.push_back(std::move(one));
   inbox_.swap(inbox);
-  bury_deferred();
 }
 
 void BrokerShard::dispatch_queues() {

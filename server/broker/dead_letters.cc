@@ -14,14 +14,17 @@ namespace warren::broker {
 
 void BrokerShard::dead_letter(Queue& queue, Leaving leaving) {
   // From its own marker on what a shard does belongs to the next epoch, all of it together.
-  if (barrier_.ended(parts_.self)) {
+  if (barrier_.ended(parts_.self) || !dead_letters_.empty()) {
     dead_letters_.push_back({queue.id(), std::move(leaving)});
     return;
   }
   bury(queue, leaving);
 }
 
+// What was put off belongs to the next epoch, and must not be gathered before the last one is handed
+// over: not in the round in which that one ends.
 void BrokerShard::bury_deferred() {
+  if (barrier_.ended(parts_.self)) return;
   std::deque<DeadLetterTask> batch;
   batch.swap(dead_letters_);
   for (DeadLetterTask& task : batch) {

@@ -203,6 +203,7 @@ class SimLedger {
     std::uint64_t delivery = 0;  // the last one, by the count of all
     unsigned returns = 0;
     bool returns_unsure = false;  // the broker may have counted others
+    bool recovered = false;       // it was there when the broker started
     // At the earliest: a session stamps a message between sending and taking.
     std::int64_t due_ms = 0;  // of a delayed one
     std::int64_t deadline_ms = kNever;

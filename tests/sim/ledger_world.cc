@@ -115,7 +115,9 @@ SimLedger::Purge SimLedger::purge_sent(SimQueueIndex index) {
   purge.deliveries = stats_.delivered;
   each_copy(index, [&](SimMessageId id, Copy& copy) {
     age(copy);
-    const bool ready = copy.holder == 0 && copy.may == place_in(copy, index);
+    // Not what is perhaps on its way here.
+    const Places place = place_in(copy, index);
+    const bool ready = copy.holder == 0 && copy.may == place && copy.past == place;
     if (ready && copy.safe) purge.sure.push_back(id);
   });
   return purge;
@@ -197,9 +199,10 @@ void SimLedger::rest_copy(SimMessageId id, Message& message, Copy& copy) {
   if (copy.holder == 0) {
     const std::int64_t past_ms = now_ms() - kSlackMs - (message.taken_ms - message.sent_ms);
     if (copy.due_ms < past_ms) copy.may = without(copy.may, kWaiting);
-    // A transient one may have been paged out: then only its turn ends it.
-    const bool indexed = durable(message, copy);
-    if (indexed && copy.deadline_ms < past_ms) copy.may = without(copy.may, kHere);
+    // Some stay until their turn, or until the queue is used (B9).
+    const bool looked_for = queue.features.ttl_ms != kNever || queue.features.dead_letters;
+    const bool must_go = durable(message, copy) && (looked_for || !copy.recovered);
+    if (must_go && copy.deadline_ms < past_ms) copy.may = without(copy.may, kHere);
     // Nothing was under way to somebody who could have given it back: the purge took it.
     const auto& dead = queue.features.dead_letters;
     const bool vanished = queue.vanished || (dead && queues_[*dead].vanished);
@@ -234,7 +237,7 @@ void SimLedger::crash_copy(SimMessageId id, Message& message, Copy& copy) {
   if (!durable(message, copy)) return bury(id, copy, false);
   age(copy);
   copy.purged = 0;
-  copy.returns_unsure = true;
+  copy.returns_unsure = copy.recovered = true;
   if (!copy.safe) copy.settled_by = 0;
   // With the publish not on disk: all copies of it, or none.
   if (!copy.safe && (copy.past & (kNowhere | kRefused)) == 0) copy.with_all = true;
@@ -280,6 +283,7 @@ void SimLedger::stopped() {
   }
   rested();
   each_live([this](SimMessageId id, Message& message, Copy& copy) {
+    copy.recovered = true;
     if (!message.what.persistent) bury(id, copy, false);
   });
 }
@@ -329,8 +333,8 @@ std::string SimLedger::list(SimQueueIndex index) {
   unsigned count = 0;
   each_copy(index, [&](SimMessageId id, Copy& copy) {
     const Places place = place_in(copy, index);
-    if (copy.holder != 0 || (copy.may & place) == 0 || ++count > 50) return;
-    text += copy.may == place ? "\n  must: " : "\n  may: ";
+    if ((copy.may & place) == 0 || ++count > 50) return;
+    text += copy.holder != 0 ? "\n  held: " : copy.may == place ? "\n  must: " : "\n  may: ";
     text += describe(id, copy);
   });
   return text;

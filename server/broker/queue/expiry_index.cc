@@ -7,8 +7,8 @@ namespace warren::broker {
 
 using storage::DueEntry;
 
-void ExpiryIndex::start_on_disk() {
-  horizon_ = {0, 0};
+void ExpiryIndex::start_on_disk(bool has_entries) {
+  if (has_entries) horizon_ = {0, 0};
   latest_ahead_ms_ = kNoDeadline;
 }
 
@@ -48,7 +48,12 @@ std::vector<DueEntry> ExpiryIndex::take_due(std::int64_t now_ms, std::size_t lim
 }
 
 void ExpiryIndex::look_again(const DueEntry& entry) {
-  horizon_ = std::min(horizon_, Key{entry.due_ms, entry.seq - 1});
+  lower_horizon({entry.due_ms, entry.seq - 1});
+}
+
+void ExpiryIndex::lower_horizon(Key to) {
+  horizon_ = std::min(horizon_, to);
+  lowered_ = std::min(lowered_, to);
 }
 
 std::int64_t ExpiryIndex::next_ms() const {
@@ -60,17 +65,14 @@ bool ExpiryIndex::wants_refill() const {
   return entries_.size() < kRefill || horizon_ < entries_.begin()->first;
 }
 
-void ExpiryIndex::refill(const DueEntry& after, const std::vector<DueEntry>& entries,
-                         bool complete) {
+void ExpiryIndex::refill(const std::vector<DueEntry>& entries, bool complete) {
   for (const DueEntry& entry : entries) {
     entries_[{entry.due_ms, entry.seq}] = Info{entry.chunk, true};
     stored_ = std::max(stored_, entry.seq);
   }
-  // Lowered meanwhile: what is behind it has to be asked for again.
-  const bool lowered = horizon_ < Key{after.due_ms, after.seq};
-  if (!lowered) {
-    horizon_ = complete ? kEverything : Key{entries.back().due_ms, entries.back().seq};
-  }
+  const Key read_to = complete ? kEverything : Key{entries.back().due_ms, entries.back().seq};
+  // What was stored meanwhile may be missing.
+  horizon_ = std::min(read_to, lowered_);
   bound();
 }
 
@@ -86,7 +88,7 @@ void ExpiryIndex::bound() {
   for (auto at = entries_.end(); left > kEntriesMax / 2 && at != entries_.begin();) {
     --at;
     if (!at->second.durable || at->first.second > stored_) continue;
-    horizon_ = std::min(horizon_, Key{at->first.first, at->first.second - 1});
+    lower_horizon({at->first.first, at->first.second - 1});
     at = entries_.erase(at);
     --left;
   }

@@ -28,8 +28,9 @@ class ExpiryIndex {
   // differ by a little, and each entry costs a key on disk.
   static constexpr std::int64_t kToleranceMs = 50;
 
-  // The disk has entries of a time before this process.
-  void start_on_disk();
+  // The lane has messages of a time before this process, with deadlines that nobody knows.
+  // `has_entries`: some of them are indexed.
+  void start_on_disk(bool has_entries);
 
   // The lane is empty, and nothing can come back: what comes next has nobody ahead of it.
   void on_empty() { latest_ahead_ms_ = kEarly; }
@@ -54,11 +55,13 @@ class ExpiryIndex {
 
   // Entries of the disk are missing in memory.
   bool wants_refill() const;
-  storage::DueEntry refill_after() const { return {horizon_.first, horizon_.second, 0}; }
-  // What the disk has behind `after`, which was refill_after() when it was asked. `complete`: there
-  // is no more.
-  void refill(const storage::DueEntry& after, const std::vector<storage::DueEntry>& entries,
-              bool complete);
+  // The disk is asked for what is behind this.
+  storage::DueEntry begin_refill() {
+    lowered_ = kEverything;
+    return {horizon_.first, horizon_.second, 0};
+  }
+  // What it had when it was read. `complete`: there was no more.
+  void refill(const std::vector<storage::DueEntry>& entries, bool complete);
   // Durable messages up to `stored` are on disk: their entries may leave memory.
   void on_stored(Seq stored);
 
@@ -74,9 +77,11 @@ class ExpiryIndex {
   static constexpr Key kEverything{kNoDeadline, 0};
 
   void bound();
+  void lower_horizon(Key to);
 
   std::map<Key, Info> entries_;
   Key horizon_ = kEverything;  // everything on disk up to here is in memory
+  Key lowered_ = kEverything;  // how far it was lowered since the disk was asked
   Seq stored_ = 0;
   std::int64_t latest_ahead_ms_ = kEarly;  // the latest deadline of the messages ahead
   bool index_all_ = false;

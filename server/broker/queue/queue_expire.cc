@@ -126,12 +126,11 @@ void Queue::close_empty_gap(Lane& lane) {
 void Queue::refill_expiry(Lane& lane) {
   if (lane.refilling || !lane.expiry.wants_refill()) return;
   lane.refilling = true;
-  const storage::DueEntry after = lane.expiry.refill_after();
-  log(lane).read_due(after, ExpiryIndex::kRefill,
-                     [this, &lane, after](Result<std::vector<storage::DueEntry>> result) {
+  log(lane).read_due(lane.expiry.begin_refill(), ExpiryIndex::kRefill,
+                     [this, &lane](Result<std::vector<storage::DueEntry>> result) {
                        lane.refilling = false;
                        if (!result.ok()) return read_failed(result.error());
-                       lane.expiry.refill(after, *result, result->size() < ExpiryIndex::kRefill);
+                       lane.expiry.refill(*result, result->size() < ExpiryIndex::kRefill);
                        host_.schedule(*this);
                      });
 }

@@ -115,10 +115,12 @@ void Queue::on_stored(LogId log_id, Seq first, Seq last) {
     log(*lane).release(first, last + 1);
     if (lane->ready.wants_read()) host_.schedule(*this);
   }
-  if (lane->expired_in_tail.empty()) return;
-  for (const storage::DueEntry& entry : lane->expired_in_tail) lane->expiry.look_again(entry);
-  lane->expired_in_tail.clear();
-  host_.schedule(*this);
+  const auto came = std::erase_if(lane->expired_in_tail, [&](const storage::DueEntry& entry) {
+    if (entry.seq > last) return false;
+    lane->expiry.look_again(entry);
+    return true;
+  });
+  if (came > 0) host_.schedule(*this);
 }
 
 }  // namespace warren::broker
