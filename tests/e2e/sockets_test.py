@@ -14,7 +14,8 @@ from e2e_case import BrokerCase, run
 from raw_amqp import RawConnection
 
 # Of a line in /proc/net/tcp: local address, remote address, state, queues, timer.
-LINE = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]+) ([0-9A-F]+):([0-9A-F]+) (\w\w) \S+ (\w\w):(\w+)")
+LINE = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]+) ([0-9A-F]+):([0-9A-F]+) "
+                  r"(\w\w) \S+ (\w\w):(\w+)")
 ESTABLISHED, KEEP_ALIVE = "01", "02"
 TICKS_PER_SECOND = 100
 

@@ -156,7 +156,7 @@ TEST(FoundBySim, AnExpiredMessageInBetweenDoesNotStopTheConsumer) {
   SimBroker broker;
   SimClient& client = broker.connect();
   declare(client, "q");
-  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "1", .expiration = "130"});
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "1", .expiration = "148"});
   client.publish(1, {.exchange = {}, .routing_key = "q", .body = "2", .expiration = "100"});
   client.publish(1, {.exchange = {}, .routing_key = "q", .body = "3"});
   broker.settle();
