@@ -7,10 +7,14 @@ RESULTS/STEP/ctest.xml     JUnit file of ctest: which programs ran, and how they
 RESULTS/STEP/cases/*.json  the cases inside a program: GoogleTest's own, or our e2e runner's
 A step or program that failed without naming a failed case counts as one failure: a broken
 harness is never silent.
+What a program counts of its own ("counted 2000 power-loss points" at the end of what it says) is
+added up per suite and printed.
 """
 
+import collections
 import json
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree
 
@@ -45,6 +49,15 @@ def suite_totals(xml_path):
     return passed, failed, broken
 
 
+def suite_counts(xml_path):
+    """What the programs of a suite say they have done: {"power-loss points": 2000}."""
+    counts = collections.Counter()
+    for said in xml.etree.ElementTree.parse(xml_path).getroot().iter("system-out"):
+        for number, what in re.findall(r"^counted (\d+) (.+)$", said.text or "", re.MULTILINE):
+            counts[what] += int(number)
+    return counts
+
+
 def step_totals(results, path):
     """A step with a suite of its own is its cases; another one is a single case."""
     status = int(path.read_text(encoding="ascii"))
@@ -69,6 +82,11 @@ def main():
         passed += step_passed
         failed += step_failed
         broken += step_broken
+    for xml_path in sorted(results.glob("*/ctest.xml")):
+        counts = suite_counts(xml_path)
+        if counts:
+            print(f"{xml_path.parent.name}: "
+                  + ", ".join(f"{counts[what]} {what}" for what in sorted(counts)))
     for line in broken:
         print(f"FAILED {line}")
     if passed == 0 and failed == 0:

@@ -132,6 +132,8 @@ class Broker:
 
 
 class Warren(Broker):
+    kind = "warren"
+
     def __init__(self, folder, threads, program):
         super().__init__(f"warren-t{threads}", folder, free_ports(1)[0])
         self.command = [str(program), "--data-dir", str(self.data_dir), "--listen",
@@ -141,6 +143,8 @@ class Warren(Broker):
 
 
 class RabbitMq(Broker):
+    kind = "rabbitmq"
+
     def __init__(self, folder):
         port, dist, self.epmd = free_ports(3)
         super().__init__("rabbitmq", folder, port)

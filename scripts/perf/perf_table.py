@@ -4,6 +4,11 @@ ratios, invents nothing: what is missing is a dash."""
 
 import statistics
 
+# For Warren, whatever the others do.
+GOAL_MEDIAN_MS = 0.3
+GOAL_P99_MS = 2
+GOAL_RESTART_SECONDS = 0.5
+
 
 def number(value, digits=None):
     if value is None:
@@ -36,7 +41,12 @@ def against_goal(value, goal, better):
     if value is None or goal is None:
         return "–"
     reached = value >= goal if better == "more" else value <= goal
-    return f"{goal:.3g} ({'reached' if reached else 'missed'})"
+    text = f"{goal:,.0f}" if goal >= 1000 else f"{goal:.3g}"
+    return f"{text} ({'reached' if reached else 'missed'})"
+
+
+def of_warren(name, value, goal):
+    return against_goal(value, goal, "less") if name.startswith("warren") else "–"
 
 
 def load_rows(measured):
@@ -62,7 +72,9 @@ def latency_rows(measured):
             yield [one["name"], str(one["threads"]), broker["name"],
                    *(number(values.get(key), 2) for key in
                      ("delivery_p50_ms", "delivery_p95_ms", "delivery_p99_ms", "confirm_p50_ms",
-                      "confirm_p99_ms"))]
+                      "confirm_p99_ms")),
+                   of_warren(broker["name"], values.get("delivery_p50_ms"), GOAL_MEDIAN_MS),
+                   of_warren(broker["name"], values.get("delivery_p99_ms"), GOAL_P99_MS)]
 
 
 def churn_rows(measured):
@@ -73,13 +85,15 @@ def churn_rows(measured):
                times(rates[0] / rates[1]), against_goal(rates[0], one["goal"], "more")]
 
 
-def connection_rows(measured):
+def count_rows(measured):
     for one in of_kind(measured, "counts"):
         for name, figures in one["figures"].items():
-            each = figures.get("bytes_each")
-            yield [str(one["threads"]), name, number(figures["count"], 0),
-                   number(None if each is None else each / 1024, 1),
-                   number(figures["per_second"], 0)]
+            kib = figures["bytes_each"] / 1024 if "bytes_each" in figures else None
+            rate = figures["per_second"]
+            ours = name.startswith("warren")
+            yield [one["name"], str(one["threads"]), name, number(figures["count"], 0),
+                   number(rate, 0), against_goal(rate, one["goal_rate"] if ours else None, "more"),
+                   number(kib, 1), against_goal(kib, one["goal_kib"] if ours else None, "less")]
 
 
 def deep_rows(measured):
@@ -91,6 +105,8 @@ def deep_rows(measured):
                    number(fill["publish_rate"], 0), number(peak and peak / 2**20, 0),
                    number(fill["disk_bytes"] / 2**20, 0),
                    number(figures["restart"]["first_delivery_seconds"], 2),
+                   of_warren(name, figures["restart"]["first_delivery_seconds"],
+                             GOAL_RESTART_SECONDS),
                    number(figures["drain"]["consume_rate"], 0)]
 
 
@@ -99,14 +115,15 @@ SECTIONS = (
      ["scenario", "threads", "options", "Warren /s", "RabbitMQ /s", "ratio", "goal",
       "Warren us/msg", "RabbitMQ us/msg", "ratio", "goal"]),
     ("Latency, from when a message was due (ms)", latency_rows,
-     ["scenario", "threads", "broker", "median", "p95", "p99", "confirm median", "confirm p99"]),
+     ["scenario", "threads", "broker", "median", "p95", "p99", "confirm median", "confirm p99",
+      "goal of the median", "goal of p99"]),
     ("Made and removed per second, one client", churn_rows,
      ["what", "threads", "Warren /s", "RabbitMQ /s", "ratio", "goal"]),
-    ("Memory per connection with a channel", connection_rows,
-     ["threads", "broker", "connections", "KiB each", "opened per s"]),
+    ("Held at the same time, made by one client", count_rows,
+     ["what", "threads", "broker", "count", "made per s", "goal", "KiB of memory each", "goal"]),
     ("Deep queue, 100 bytes each, persistent", deep_rows,
      ["threads", "broker", "messages", "filled per s", "anonymous peak MiB", "disk MiB",
-      "kill -9 to first delivery, s", "drained per s"]),
+      "kill -9 to first delivery, s", "goal", "drained per s"]),
 )
 
 

@@ -50,6 +50,7 @@ std::uint64_t disk_free_limit(const config::Config& config) {
 broker::BrokerLimits broker_limits(const config::Config& config) {
   broker::BrokerLimits limits;
   limits.queue_window_bytes = config.queue_window_kb * 1_KiB;
+  limits.windows_bytes_per_shard = config.queue_windows_mb * 1_MiB / config.threads;
   limits.queues_max = config.queue_max;
   limits.transient_bytes_per_shard = config.transient_memory_mb * 1_MiB / config.threads;
   return limits;

@@ -472,10 +472,6 @@ storage::QueueLog& BrokerShard::open_log(const storage::LogState& state, Queue& 
   return parts_.store->open_log(state);
 }
 
-bool BrokerShard::transient_over_budget() const {
-  return transient_bytes_ > static_cast<std::int64_t>(parts_.limits.transient_bytes_per_shard);
-}
-
 // ---- ControlHost ----
 
 void BrokerShard::broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) {

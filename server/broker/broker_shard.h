@@ -146,6 +146,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::size_t queue_count() const { return queues_.size(); }
   std::size_t session_count() const { return sessions_.size(); }
   std::uint64_t transient_bytes() const { return static_cast<std::uint64_t>(transient_bytes_); }
+  std::uint64_t window_bytes() const { return static_cast<std::uint64_t>(window_bytes_); }
 
   // StoreListener
   void on_committed(std::span<const storage::CommitToken> tokens) override;
@@ -171,7 +172,13 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void dead_letter(Queue& queue, Leaving leaving) override;
   storage::QueueLog& open_log(const storage::LogState& state, Queue& queue) override;
   void add_transient_bytes(std::int64_t bytes) override { transient_bytes_ += bytes; }
-  bool transient_over_budget() const override;
+  bool transient_over_budget() const override {
+    return transient_bytes_ > static_cast<std::int64_t>(parts_.limits.transient_bytes_per_shard);
+  }
+  void add_window_bytes(std::int64_t bytes) override { window_bytes_ += bytes; }
+  bool windows_over_budget() const override {
+    return window_bytes_ > static_cast<std::int64_t>(parts_.limits.windows_bytes_per_shard);
+  }
   // ControlHost
   void broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) override;
   void answer(Reply reply) override;
@@ -296,6 +303,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   std::uint64_t next_durable_reply_ = 1;
   std::uint64_t next_connection_ = 1;
   std::int64_t transient_bytes_ = 0;
+  std::int64_t window_bytes_ = 0;
 };
 
 }  // namespace warren::broker

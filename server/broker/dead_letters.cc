@@ -21,8 +21,8 @@ void BrokerShard::dead_letter(Queue& queue, Leaving leaving) {
   bury(queue, leaving);
 }
 
-// What was put off belongs to the next epoch: it must not be gathered in the round in which the
-// last one ends, before that one is handed over.
+// What was put off belongs to the next epoch, and must not be gathered before the last one is
+// handed over: not in the round in which that one ends.
 void BrokerShard::bury_deferred() {
   if (barrier_.ended(parts_.self)) return;
   std::deque<DeadLetterTask> batch;

@@ -34,6 +34,7 @@ struct Config {
 
   std::uint64_t transient_memory_mb = 256;
   std::uint64_t queue_window_kb = 4096;
+  std::uint64_t queue_windows_mb = 256;
   std::uint64_t block_cache_mb = 32;
   std::uint64_t write_buffer_mb = 32;
   std::uint32_t idle_commit_ms = 5;

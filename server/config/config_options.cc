@@ -116,6 +116,13 @@ void add_memory_options(CLI::App& app, Config& config) {
       ->type_name("KIB")
       ->check(range(std::uint64_t{64}, std::uint64_t{1} << 30))
       ->capture_default_str();
+  app.add_option("--queue-windows-mb", config.queue_windows_mb,
+                 "The same of all queues together, in MiB, 1 and up. When it is used up\n"
+                 "each queue keeps 512 KiB, or 16 KiB without consumers: more lets more\n"
+                 "deep queues be busy at once.")
+      ->type_name("MIB")
+      ->check(range(std::uint64_t{1}, std::uint64_t{1} << 20))
+      ->capture_default_str();
   app.add_option("--block-cache-mb", config.block_cache_mb,
                  "Cache of the store's blocks, in MiB, 1 and up. More saves reads when\n"
                  "many deep queues are consumed at once.")

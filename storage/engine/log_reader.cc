@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "storage/base/assert.h"
@@ -34,6 +35,8 @@ class LogReader {
   // The source whose next chunk starts first; null when all are at their end.
   Source* lowest();
   Status load(Source& source);
+  Result<AckSet> stored_acks(Seq base, bool& stored);
+  Status end_of_index(const KvCursor& cursor, std::string_view index);
   Status add_returns();
   void take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored, Durability durability);
   void count_damage(Bytes value, Seq base, const AckSet* acks, const Error& error);
@@ -137,7 +140,7 @@ Status LogReader::add_returns() {
     while (at != out_.messages.end() && at->seq < key->seq) ++at;
     if (at != out_.messages.end() && at->seq == key->seq) at->returns = *returns;
   }
-  return cursor->status();
+  return end_of_index(*cursor, "counts of returns");
 }
 
 Result<ReadOutcome> LogReader::run_due() {
@@ -154,8 +157,28 @@ Result<ReadOutcome> LogReader::run_due() {
     }
     out_.due.push_back(DueEntry{key->due_ms, key->seq, *chunk});
   }
-  if (!cursor->valid()) WARREN_CHECK(cursor->status());
+  if (!cursor->valid()) WARREN_CHECK(end_of_index(*cursor, "index of due times"));
   return std::move(out_);
+}
+
+// An empty set when there is none; `stored`: there is a record, good or bad.
+Result<AckSet> LogReader::stored_acks(Seq base, bool& stored) {
+  stored = true;
+  WARREN_TRY(const auto record,
+             store_.get(Family::queue_acks, encode_chunk_key({request_.log, base})));
+  stored = record.has_value();
+  if (!stored) return AckSet();
+  return AckSet::decode(*record);
+}
+
+// The end of a walk over an index. What is damaged in it is named and done without: a queue is
+// worth more than its index.
+Status LogReader::end_of_index(const KvCursor& cursor, std::string_view index) {
+  const Status status = cursor.status();
+  if (status.ok() || status.error().code != Errc::corruption) return status;
+  WLOG(error, "{} damaged, its log does without log={} error=\"{}\"", index, request_.log.value,
+       status.error().text);
+  return {};
 }
 
 Status LogReader::load(Source& source) {
@@ -168,18 +191,15 @@ Status LogReader::load(Source& source) {
   AckSet acks;
   bool acks_stored = false;
   if (source.durability == Durability::durable) {
-    WARREN_TRY(const auto stored,
-               store_.get(Family::queue_acks, encode_chunk_key({request_.log, base})));
-    if (stored.has_value()) {
-      acks_stored = true;
-      auto decoded = AckSet::decode(*stored);
-      if (decoded.ok()) {
-        acks = decoded.take();
-      } else {
-        out_.acks_damaged = true;
-        WLOG(error, "settled set damaged, its messages come again log={} chunk={} error=\"{}\"",
-             request_.log.value, base, decoded.error().text);
-      }
+    auto decoded = stored_acks(base, acks_stored);
+    if (decoded.ok()) {
+      acks = decoded.take();
+    } else if (decoded.error().code == Errc::io_error) {
+      return decoded.error();
+    } else {
+      out_.acks_damaged = true;
+      WLOG(error, "settled set damaged, its messages come again log={} chunk={} error=\"{}\"",
+           request_.log.value, base, decoded.error().text);
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include "storage/base/assert.h"
 #include "storage/engine/queue_log_impl.h"
+#include "storage/record/chunk_format.h"
 #include "storage/record/keys.h"
 #include "storage/record/log_state_record.h"
 
@@ -36,6 +37,7 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
     const std::size_t bytes = block_bytes + kChunkIndexEntryBytes;
     const bool full =
         !part.entries.empty() && (part.bytes + bytes > chunk_bytes_max_ ||
+                                  part.entries.size() == kChunkEntriesMax ||
                                   entry.seq - part.entries.front().seq > kChunkSpanMax);
     if (full) {
       add_chunk(out, part.entries, entry.durability);
@@ -137,11 +139,8 @@ void QueueLogImpl::hand_over_notes(HandOver& out) {
     out.batch.erase_range(Family::queue_due, encode_due_key({id_, 0, 0}),
                           encode_due_key({LogId(id_.value + 1), 0, 0}));
     for (const DueEntry& entry : new_due_) {
-      // What is not handed over yet brings its entry along.
-      const ChunkMeta* const chunk = durable_chunks_.find(entry.seq).chunk;
-      if (chunk == nullptr) continue;
       out.batch.put(Family::queue_due, encode_due_key({id_, entry.due_ms, entry.seq}),
-                    encode_due_chunk(chunk->base));
+                    encode_due_chunk(entry.chunk));
     }
     new_due_.clear();
   }

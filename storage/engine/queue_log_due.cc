@@ -109,7 +109,15 @@ void QueueLogImpl::evict_fetched() {
 
 void QueueLogImpl::reset_due(std::vector<DueEntry> keep) {
   dead_due_.clear();
-  new_due_ = std::move(keep);
+  new_due_.clear();
+  for (DueEntry& entry : keep) {
+    // Now: it may be released before the reset is handed over. What is not handed over itself yet
+    // brings its entry along.
+    const ChunkMeta* const chunk = durable_chunks_.find(entry.seq).chunk;
+    if (chunk == nullptr) continue;
+    entry.chunk = chunk->base;
+    new_due_.push_back(entry);
+  }
   due_reset_ = has_due_ || !new_due_.empty();
   if (due_reset_) touch();
 }

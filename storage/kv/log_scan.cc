@@ -56,14 +56,15 @@ std::size_t skip_padding(std::size_t at) {
 }
 
 // Whether the part at `at` was never written whole: it goes on behind the end of the file, or one
-// of the sectors that it needs reads as zeros.
-bool is_torn(Bytes file, std::size_t at) {
+// of the sectors that it needs reads as zeros. `behind`: good parts behind it.
+bool is_torn(Bytes file, std::size_t at, std::uint64_t behind) {
   const std::size_t block_end = (at / kBlockBytes + 1) * kBlockBytes;
   if (at + kHeaderBytes > file.size()) return true;
   const Bytes header = file.substr(at, kHeaderBytes);
   if (std::ranges::all_of(header, [](char c) { return c == '\0'; })) return true;
   const std::size_t claimed = at + kHeaderBytes + little_endian_16(header.data() + 4);
-  if (claimed <= block_end && claimed > file.size()) return true;
+  // Where a file was cut nothing follows: then it is the length that is wrong.
+  if (claimed <= block_end && claimed > file.size()) return behind == 0;
   // Only what starts at a sector can be missing by itself.
   const std::size_t end = std::min({claimed, block_end, file.size()});
   for (std::size_t sector = (at / kSectorBytes + 1) * kSectorBytes; sector < end;
@@ -95,9 +96,10 @@ LogScan scan_log(Bytes file) {
   while (at < file.size()) {
     const auto part = part_at(file, at);
     if (!part.has_value()) {
-      scan.end = is_torn(file, at) ? LogScan::End::torn : LogScan::End::corrupt;
       scan.damage_at = at;
       scan.records_behind = count_parts(file, at + 1);
+      const bool torn = is_torn(file, at, scan.records_behind);
+      scan.end = torn ? LogScan::End::torn : LogScan::End::corrupt;
       return scan;
     }
     at = part->end;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "storage/base/log.h"
+
 namespace warren::storage {
 namespace {
 
@@ -54,8 +56,33 @@ void RocksEvents::set_handler(std::function<void(const Error&)> handler) {
 
 void RocksEvents::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                                     rocksdb::Status* status) {
+  if (reason == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()) {
+    // What is damaged stays where it is, and is met again by who reads it: no reason to stop for
+    // all others. OnCompactionCompleted names it.
+    *status = rocksdb::Status::OK();
+    return;
+  }
   const std::lock_guard lock(mutex_);
   if (handler_) handler_(to_error(*status, reason_text(reason)));
+}
+
+void RocksEvents::OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) {
+  if (!job.status.IsCorruption()) return;
+  const std::lock_guard lock(mutex_);
+  if (!damaged_.insert(job.cf_name).second) return;
+  untaken_.push_back(job.cf_name);
+  any_untaken_ = true;
+  WLOG(error,
+       "table damaged, its family is not compacted any more; make a backup, see what warren-dump "
+       "check says family={} error=\"{}\"",
+       job.cf_name, job.status.ToString());
+}
+
+std::vector<std::string> RocksEvents::take_damaged() {
+  if (!any_untaken_.load(std::memory_order_relaxed)) return {};
+  const std::lock_guard lock(mutex_);
+  any_untaken_ = false;
+  return std::exchange(untaken_, {});
 }
 
 }  // namespace warren::storage

@@ -3,8 +3,12 @@
 // Included by storage/kv/rocks_*.cc only.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <rocksdb/listener.h>
 #include <rocksdb/status.h>
@@ -23,9 +27,16 @@ class RocksEvents final : public rocksdb::EventListener {
   void set_handler(std::function<void(const Error&)> handler);
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override;
+  void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo& job) override;
+
+  // Families in which a compaction met damage since the last call: they are to be left alone.
+  std::vector<std::string> take_damaged();
 
  private:
   std::mutex mutex_;
+  std::set<std::string> damaged_;     // guarded by mutex_; each is named once
+  std::vector<std::string> untaken_;  // guarded by mutex_
+  std::atomic<bool> any_untaken_ = false;
   std::function<void(const Error&)> handler_;
 };
 

@@ -57,6 +57,7 @@ class RocksStore final : public KvStore {
     return handles_[family_index(family)];
   }
   rocksdb::Status add(const KvOp& op);
+  Status leave_damaged_alone();
   void start_reclaimer() {
     reclaimer_.emplace(*db_, std::vector{handle(Family::queue_log), handle(Family::spill)},
                        settings_);
@@ -97,7 +98,21 @@ rocksdb::Status RocksStore::add(const KvOp& op) {
   return rocksdb::Status::InvalidArgument();
 }
 
+// A compaction that met damage would be tried again and again. Without compactions a family takes
+// writes and reads as before; it only grows.
+Status RocksStore::leave_damaged_alone() {
+  for (const std::string& name : events_->take_damaged()) {
+    for (std::size_t i = 0; i < kFamilyCount; ++i) {
+      if (kFamilyNames[i] != name) continue;
+      WARREN_CHECK(to_status(db_->SetOptions(handles_[i], {{"disable_auto_compactions", "true"}}),
+                             "leaving a damaged family alone"));
+    }
+  }
+  return {};
+}
+
 Status RocksStore::commit(std::span<const KvBatch* const> batches, WriteMode mode) {
+  WARREN_CHECK(leave_damaged_alone());
   batch_.Clear();
   erased_ = 0;
   for (const KvBatch* batch : batches) {

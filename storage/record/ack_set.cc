@@ -2,6 +2,7 @@
 #include "storage/record/ack_set.h"
 
 #include "storage/base/assert.h"
+#include "storage/record/chunk_format.h"
 #include "storage/record/envelope.h"
 
 namespace warren::storage {
@@ -97,6 +98,7 @@ Result<AckSet> AckSet::decode(Bytes sealed) {
   ByteReader reader(payload);
   const std::uint8_t form = reader.u8();
   AckSet out(reader.u32());
+  if (out.count_ > kChunkEntriesMax) return malformed();
   bool sound = false;
   if (form == static_cast<std::uint8_t>(Form::bitmap)) {
     sound = reader.remaining() == (std::size_t{out.count_} + 7) / 8 && read_bitmap(reader, out);

@@ -26,5 +26,7 @@ inline constexpr std::size_t kChunkHeaderBytes = 48;
 inline constexpr std::size_t kChunkIndexEntryBytes = 8;
 // What the u32 fields of the index can say.
 inline constexpr std::uint64_t kChunkSpanMax = 0xFFFFFFFF;
+// Far more than chunks of a sensible size hold; bounds what a damaged count can ask for.
+inline constexpr std::uint32_t kChunkEntriesMax = 1 << 20;
 
 }  // namespace warren::storage

@@ -145,8 +145,8 @@ class Summary(Tree):
             self.write("tests-release/ctest.xml", f"<testsuite>{testcases}</testsuite>")
         for name, text in (cases or {}).items():
             self.write(f"tests-release/cases/{name}.json", text)
-        code, output = self.run_check("test_summary.py", self.root)
-        return code, output.splitlines()[-1]
+        code, self.output = self.run_check("test_summary.py", self.root)
+        return code, self.output.splitlines()[-1]
 
     def test_cases_are_added_up(self):
         line = self.results({"packages": 0, "tests-release": 0},
@@ -164,6 +164,13 @@ class Summary(Tree):
                             '<testcase name="a" status="fail"/>'
                             '<testcase name="b" status="notrun"/>')
         self.assertEqual(line, (1, "5 passed, 2 failed"))
+
+    def test_what_programs_count_is_added_up(self):
+        said = "noise\ncounted {} kills\n[ PASSED ] counted 9 not at the start of a line\n"
+        self.results({"tests-release": 0}, {}, "".join(
+            f'<testcase name="{number}" status="run"><system-out>{said.format(number)}'
+            "</system-out></testcase>" for number in (25, 26)))
+        self.assertIn("tests-release: 51 kills\n", self.output)
 
     def test_a_broken_build_is_a_failure(self):
         self.assertEqual(self.results({"packages": 0, "build-release": 1}),

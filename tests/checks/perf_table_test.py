@@ -68,6 +68,15 @@ class Tables(unittest.TestCase):
                                     "goal": 500, "figures": runs}))
         self.assertEqual(row(out, "churn-queues")[2:], ["400", "200", "2.00x", "500 (missed)"])
 
+    def test_goals_of_memory_are_for_warren_alone(self):
+        figures = {name: {"count": 10, "per_second": 100.0, "bytes_each": 20480.0}
+                   for name in ("warren-t1", "rabbitmq")}
+        out = to_markdown(measured({"kind": "counts", "name": "connections", "threads": 1,
+                                    "goal_rate": None, "goal_kib": 25, "figures": figures}))
+        rows = [line for line in out.splitlines() if line.startswith("| connections |")]
+        self.assertIn("20.0 | 25 (reached)", rows[0])
+        self.assertIn("20.0 | – |", rows[1])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -14,6 +14,7 @@
 #include "tests/crash/crash_consumer.h"
 #include "tests/crash/crash_publisher.h"
 #include "tests/support/broker_process.h"
+#include "tests/support/counted.h"
 
 namespace warren::test {
 namespace {
@@ -225,10 +226,12 @@ Status CrashRun::run() {
   world_.port = broker_.port();
   start_clients();
   Status rounds;
-  for (unsigned round = 1; round <= options_.rounds && rounds.ok(); ++round) {
+  std::uint64_t kills = 0;
+  for (unsigned round = 1; kills < options_.rounds && rounds.ok(); ++round) {
     rounds = crash_once(round);
     const std::lock_guard lock(world_.mutex);
     if (!world_.ledger.clean()) break;
+    kills = world_.ledger.counts().kills;
   }
   WARREN_CHECK(stop_clients());
   WARREN_CHECK(rounds);
@@ -247,6 +250,7 @@ void CrashRun::print_result() const {
       counts.acked_came_back);
   for (const std::string& text : world_.ledger.violations()) fmt::print("VIOLATION {}\n", text);
   fmt::print("{} violations\n", world_.ledger.violation_count());
+  print_counted(counts.kills + kills_in_recovery_, "kills");
 }
 
 int drive(const Options& options) {
@@ -271,7 +275,8 @@ int main(int argc, char** argv) {
   options.seed = std::random_device{}() % 1'000'000;
   CLI::App app{"Kills warrend at random moments under load and checks its promises."};
   app.add_option("--broker", options.broker, "The warrend to run")->required();
-  app.add_option("--rounds", options.rounds, "Kills")->capture_default_str();
+  app.add_option("--rounds", options.rounds, "Kills, not counting those of starts")
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "Shard threads of the broker")
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Repeats the choices of a run (not its timing)");

@@ -10,12 +10,7 @@
 namespace warren::storage {
 namespace {
 
-// A count is 32 bits that nothing else of the record bounds: what it costs to read must not hang on
-// it alone.
-constexpr std::uint32_t kCountMax = 1 << 20;
-
 void read(Bytes payload) {
-  if (payload.size() >= 5 && load_big_endian<std::uint32_t>(payload.data() + 1) > kCountMax) return;
   const auto set = AckSet::decode(seal(1, payload));
   if (!set.ok()) return;
   std::uint32_t settled = 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/sim/simulation.h"
+#include "tests/support/counted.h"
 
 namespace {
 
@@ -101,5 +102,6 @@ int main(int argc, char** argv) {
       std::fflush(stdout);
     }
   }
+  warren::test::print_counted(arguments.last - arguments.first + 1, "sim seeds");
   return failed == 0 ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/simulation.h"
+#include "tests/support/counted.h"
 
 namespace warren::test {
 namespace {
@@ -11,7 +12,11 @@ namespace {
 constexpr std::uint64_t kBlocks = 30;
 constexpr std::uint64_t kSeedsPerBlock = 10;
 
-class SimTest : public ::testing::TestWithParam<std::uint64_t> {};
+class SimTest : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  static void TearDownTestSuite() { print_counted(seeds_run, "sim seeds"); }
+  static inline std::uint64_t seeds_run = 0;
+};
 
 TEST_P(SimTest, KeepsItsPromises) {
   for (std::uint64_t i = 1; i <= kSeedsPerBlock; ++i) {
@@ -19,6 +24,7 @@ TEST_P(SimTest, KeepsItsPromises) {
     SCOPED_TRACE(fmt::format("replay: sim_main --seed {}", seed));
     RecordProperty("seed", static_cast<int>(seed));
     EXPECT_EQ(Simulation(seed).run(Simulation::kStepsDefault), "");
+    ++seeds_run;
   }
 }
 

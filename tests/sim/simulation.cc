@@ -74,6 +74,8 @@ SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& sha
   options.shards = shape.shards;
   options.seed = random();
   options.broker_limits.queue_window_bytes = pick<std::uint64_t>(random, {1_KiB, 4_KiB, 64_KiB});
+  options.broker_limits.windows_bytes_per_shard =
+      pick<std::uint64_t>(random, {4_KiB, 64_KiB, 256_MiB});
   options.broker_limits.transient_bytes_per_shard =
       pick<std::uint64_t>(random, {2_KiB, 64_KiB, 256_MiB});
   options.store_options.chunk_bytes_max = pick<std::size_t>(random, {300, 4_KiB, 256_KiB});
@@ -285,6 +287,21 @@ void Simulation::resolve_topology() {
   }
 }
 
+// What is in the queue, for who reads a failure: it is empty afterwards.
+std::string Simulation::contents(SimClient& client, const std::string& queue) {
+  std::string text = "\n  there:";
+  while (true) {
+    client.call(1, BasicGet{.queue = queue, .no_ack = true});
+    const Received received = client.take();
+    PropertiesView properties;
+    if (!std::holds_alternative<BasicGetOk>(received.method) ||
+        !parse_properties(received.properties, properties)) {
+      return text;
+    }
+    text += fmt::format(" {}", properties.message_id ? properties.message_id->value : "?");
+  }
+}
+
 // The broker's own counts, and consumers that could be served and are not.
 void Simulation::check_counts(SimQueueIndex index) {
   const SimLedger::Queue& queue = ledger_.queue(index);
@@ -305,7 +322,7 @@ void Simulation::check_counts(SimQueueIndex index) {
   } else if (ok->message_count < ready.min || ok->message_count > ready.max) {
     ledger_.fail(fmt::format("at rest: '{}' says {} messages are ready, expected {} to {}{}",
                              queue.name, ok->message_count, ready.min, ready.max,
-                             ledger_.list(index)));
+                             ledger_.list(index) + contents(client, queue.name)));
   } else if (ok->consumer_count != consumers) {
     ledger_.fail(fmt::format("at rest: '{}' says {} consumers, expected {}", queue.name,
                              ok->consumer_count, consumers));

@@ -43,6 +43,7 @@ class Simulation {
   void rest();
   void check_rest();
   void check_counts(SimQueueIndex index);
+  static std::string contents(SimClient& client, const std::string& queue);
   void resolve_topology();
   void crash();
   void restart();

@@ -42,6 +42,7 @@ class Broker:
         self.folder = tempfile.mkdtemp(prefix="warren_e2e_")
         self.data_dir = str(data_dir or pathlib.Path(self.folder, "data"))
         self.threads = threads
+        self.environment = {}  # on top of ours
         self.log_path = pathlib.Path(self.folder, "warrend.log")
         self.process = None
         self.host, self.port = "127.0.0.1", 0
@@ -66,6 +67,7 @@ class Broker:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT,
+                                            env={**os.environ, **self.environment},
                                             preexec_fn=_die_with_parent)
         while True:
             ready = READY.search(self.log_text(log_start))
@@ -86,7 +88,8 @@ class Broker:
     def run_to_exit(self, seconds=START_SECONDS):
         """For a start that must be refused: (exit code, what it said)."""
         done = subprocess.run(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False)
+                              stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False,
+                              env={**os.environ, **self.environment})
         return done.returncode, done.stdout
 
     def running(self):

@@ -7,6 +7,8 @@
 #include "storage/base/assert.h"
 #include "storage/base/units.h"
 
+#include "server/broker/broker_limits.h"
+
 namespace warren::broker {
 
 Queue::Queue(QueueHost& host, storage::QueueDefinition definition, QueueSettings settings,
@@ -35,6 +37,7 @@ Queue::~Queue() {
   for (const auto& [place, unacked] : unacked_) count(unacked.message);
   for (const auto& [until, waiting] : waiting_) count(waiting.message);
   host_.add_transient_bytes(-in_memory);
+  host_.add_window_bytes(-static_cast<std::int64_t>(window_bytes_told_));
 }
 
 void Queue::recover(const storage::LogState& state) {
@@ -55,13 +58,33 @@ Lane& Queue::lane(std::size_t index) {
   WARREN_ASSERT(index < lanes_.size());
   std::unique_ptr<Lane>& at = lanes_[index];
   if (at == nullptr) {
-    // Lanes share the window: the lower ones wait for the higher ones anyway.
-    const std::uint64_t window =
-        lanes_.size() == 1 ? window_bytes_ : std::max<std::uint64_t>(window_bytes_ / 4, 64_KiB);
-    at = std::make_unique<Lane>(LogId(definition_.log.value + index), index, window);
+    at = std::make_unique<Lane>(LogId(definition_.log.value + index), index, lane_window_bytes());
     if (is_delayed()) at->expiry.index_all();
   }
   return *at;
+}
+
+// Lanes share the window: the lower ones wait for the higher ones anyway.
+std::uint64_t Queue::lane_window_bytes() const {
+  if (host_.windows_over_budget()) {
+    const bool used = !by_number_.empty() || !gets_.empty();
+    return std::min(window_bytes_, used ? kUsedQueueWindowBytes : kIdleQueueWindowBytes);
+  }
+  return lanes_.size() == 1 ? window_bytes_ : std::max<std::uint64_t>(window_bytes_ / 4, 64_KiB);
+}
+
+// Tells the host what the windows hold, and bounds them by what it says (B8).
+void Queue::fit_windows() {
+  std::uint64_t bytes = 0;
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr) bytes += lane->ready.memory_bytes();
+  }
+  host_.add_window_bytes(static_cast<std::int64_t>(bytes - window_bytes_told_));
+  window_bytes_told_ = bytes;
+  const std::uint64_t window = lane_window_bytes();
+  for (const auto& lane : lanes_) {
+    if (lane != nullptr) lane->ready.set_window(window);
+  }
 }
 
 Lane* Queue::lane_with(LogId log) {

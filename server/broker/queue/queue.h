@@ -82,6 +82,9 @@ class QueueHost {
   // Messages that are in memory only, over all queues of the shard.
   virtual void add_transient_bytes(std::int64_t bytes) = 0;
   virtual bool transient_over_budget() const = 0;
+  // Ready messages in memory, over all queues of the shard.
+  virtual void add_window_bytes(std::int64_t bytes) = 0;
+  virtual bool windows_over_budget() const = 0;
 };
 
 class Queue {
@@ -165,6 +168,8 @@ class Queue {
   void purge_lane(Lane& lane);
   std::uint32_t clamped_ready_count() const;
   void touch();
+  std::uint64_t lane_window_bytes() const;
+  void fit_windows();
 
   // queue_publish.cc
   bool refuses(const Block& block) const;
@@ -254,6 +259,7 @@ class Queue {
   std::int64_t used_ms_ = 0;                      // last consumer, get or declare (x-expires)
   std::int64_t alarm_ms_ = kNoDeadline;           // the next schedule_at() under way
   std::int64_t oldest_unacked_ms_ = kNoDeadline;  // no unacked delivery is older
+  std::uint64_t window_bytes_told_ = 0;           // to the host
   unsigned drops_left_ = 0;                       // in this dispatch
 };
 

@@ -45,6 +45,7 @@ void Queue::dispatch() {
   }
   if (settings_.consumer_timeout_ms) check_time_outs();
   if (settings_.expires_ms) check_expires();
+  fit_windows();
   read_ahead();
   set_alarm();
 }

@@ -109,6 +109,7 @@ void Queue::refuse_to_dead_letter(BlockRef block) {
 void Queue::on_stored(LogId log_id, Seq first, Seq last) {
   Lane* const lane = lane_with(log_id);
   WARREN_ASSERT(lane != nullptr);
+  fit_windows();
   lane->expiry.on_stored(last);
   if (lane->ready.on_stored(first, last)) {
     log(*lane).release(first, last + 1);

@@ -49,6 +49,9 @@ class ReadyStore {
  public:
   explicit ReadyStore(std::uint64_t window_bytes) : window_bytes_max_(window_bytes) {}
 
+  // From now on; what is in memory stays there until it is delivered.
+  void set_window(std::uint64_t window_bytes) { window_bytes_max_ = window_bytes; }
+
   // Recovered: all of [head, next) is on disk.
   void start_on_disk(const storage::LogState& state);
 

@@ -99,6 +99,7 @@ void add_compare(CLI::App& app, Chosen& chosen) {
       ->expected(1, 10);
   command->add_option("--names", compare->names, "What to call them, in this order")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("NAME,NAME");
   command->add_option("--pairs", compare->pairs, "Rounds, after one that only warms up")
       ->check(CLI::Range(1, 1000).description(""))

@@ -138,6 +138,7 @@ void add_plot(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_option("--names", options->names, "What to call the files, in this order")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("NAME,NAME");
   command->add_option("--title", options->title, "The heading")
       ->type_name("TEXT")

@@ -38,10 +38,12 @@ std::string address_of(const Uri& uri) {
 }
 
 Error explain(std::string_view what, const Error& error) {
-  std::string text = what.empty() ? error.text : fmt::format("{}: {}", what, error.text);
+  const bool told = what.empty() || error.text.find(what) != std::string::npos;
+  std::string text = told ? error.text : fmt::format("{}: {}", what, error.text);
   for (const Hint& hint : kHints) {
-    if (text.find(hint.sign) != std::string::npos)
-      return {error.code, fmt::format("{}; {}", text, hint.help)};
+    if (text.find(hint.sign) == std::string::npos) continue;
+    if (text.find(hint.help) == std::string::npos) text += fmt::format("; {}", hint.help);
+    break;
   }
   return {error.code, std::move(text)};
 }

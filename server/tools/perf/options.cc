@@ -62,14 +62,20 @@ Status resolve_traffic(TrafficOptions& traffic) {
 
 Status resolve_queues(QueueOptions& queues) {
   WARREN_CHECK(take("--queue-args", parse_arguments(queues.argument_texts), queues.arguments));
-  if (queues.pattern.empty()) {
+  if (queues.pattern_text.empty()) {
     queues.to = queues.from + queues.queues - 1;
     queues.pattern = queues.queues == 1 ? queues.queue : queues.queue + "-%d";
-  } else if (queues.pattern.find("%d") == std::string::npos) {
-    return refuse(fmt::format("--queue-pattern: '{}' has no %d", queues.pattern));
+  } else if (queues.pattern_text.find("%d") == std::string::npos) {
+    return refuse(fmt::format("--queue-pattern: '{}' has no %d", queues.pattern_text));
+  } else {
+    queues.pattern = queues.pattern_text;
+    queues.to = queues.pattern_to;
   }
   if (queues.to < queues.from) {
     return refuse("--queue-pattern-to is less than --queue-pattern-from");
+  }
+  if (queues.to - queues.from >= kQueuesMax) {
+    return refuse(fmt::format("--queue-pattern-to: more than {} queues", kQueuesMax));
   }
   if (!queues.exchange_type.empty() && queues.exchange.empty()) {
     return refuse("--exchange-type needs --exchange");
@@ -164,11 +170,14 @@ void add_traffic_options(CLI::App& app, TrafficOptions& options) {
       ->type_name("N[-N]");
   app.add_option("--property", options.property_texts,
                  "Message properties: content_type=text/plain,expiration=60000")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
   app.add_option("--header", options.header_texts, "Message headers, written as --queue-args")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
   app.add_option("--consumer-args", options.consumer_argument_texts,
                  "Arguments of basic.consume, written as --queue-args")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
 }
 
@@ -187,10 +196,10 @@ void add_queue_options(CLI::App& app, QueueOptions& options) {
       ->capture_default_str();
   number(app, "--queues", options.queues, "So many queues, NAME-1 and on, shared out", 1,
          kQueuesMax);
-  app.add_option("--queue-pattern", options.pattern, "Queues by number, as q-%d")
+  app.add_option("--queue-pattern", options.pattern_text, "Queues by number, as q-%d")
       ->type_name("PATTERN");
   number(app, "--queue-pattern-from", options.from, "First number of the pattern", 0, 1e9);
-  number(app, "--queue-pattern-to", options.to, "Last number of the pattern", 0, 1e9);
+  number(app, "--queue-pattern-to", options.pattern_to, "Last number of the pattern", 0, 1e9);
   app.add_flag("--transient-queue", options.transient, "Declare the queues as not durable");
   app.add_flag("--exclusive", options.exclusive,
                "Exclusive queues, declared by the connection that consumes");
@@ -198,6 +207,7 @@ void add_queue_options(CLI::App& app, QueueOptions& options) {
   app.add_flag("--passive", options.passive, "The queues must be there; take them as they are");
   app.add_option("--queue-args", options.argument_texts,
                  "x-max-length=1000,x-note:string=5 or a JSON object; may be repeated")
+      ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
   app.add_option("-e,--exchange", options.exchange,
                  "Exchange to publish to, bound to the queues; %d is the number of the queue")

@@ -67,9 +67,9 @@ struct TrafficOptions {
 
 struct QueueOptions {
   std::string queue = "perf-test";
-  std::string pattern;  // with %d
+  std::string pattern_text;  // with %d; empty: from `queue` and `queues`
   unsigned from = 1;
-  unsigned to = 1;
+  unsigned pattern_to = 1;
   unsigned queues = 1;
   bool transient = false;
   bool exclusive = false;
@@ -83,6 +83,8 @@ struct QueueOptions {
   bool purge = false;
   bool remove = false;
 
+  std::string pattern;  // of all queues; without %d there is one
+  unsigned to = 1;
   amqp::FieldTable arguments;
 };
 

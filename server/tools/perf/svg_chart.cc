@@ -10,7 +10,8 @@
 namespace warren::perf {
 namespace {
 
-constexpr double kWidth = 960;
+constexpr double kWidthMin = 960;
+constexpr double kLetterWidth = 7.5;  // of most letters of the legend, at most
 constexpr double kPlotLeft = 80;
 constexpr double kPlotRight = 740;
 constexpr double kTitleHeight = 40;
@@ -18,6 +19,7 @@ constexpr double kPanelHeight = 260;
 constexpr double kPlotTop = 34;  // in a panel
 constexpr double kPlotBottom = 220;
 constexpr double kLegendLine = 18;
+constexpr double kLegendText = kPlotRight + 48;
 
 // Distinguishable also without full colour vision (Okabe and Ito).
 constexpr const char* kPalette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
@@ -161,7 +163,7 @@ class PanelWriter {
     for (const Series& series : panel_.series) {
       fmt::format_to(at_, "<path d=\"M{:.1f} {:.1f}h26\" class=\"line\" {}/>\n", kPlotRight + 16,
                      at, style(series));
-      fmt::format_to(at_, "<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", kPlotRight + 48, at + 4,
+      fmt::format_to(at_, "<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", kLegendText, at + 4,
                      escape(series.name));
       at += kLegendLine;
     }
@@ -177,6 +179,15 @@ class PanelWriter {
 double panel_height(const Panel& panel) {
   return std::max(kPanelHeight,
                   kPlotTop + 20 + kLegendLine * static_cast<double>(panel.series.size()));
+}
+
+// Room for the longest name of a legend.
+double width_of(const std::vector<Panel>& panels) {
+  std::size_t letters = 0;
+  for (const Panel& panel : panels) {
+    for (const Series& series : panel.series) letters = std::max(letters, series.name.size());
+  }
+  return std::max(kWidthMin, kLegendText + kLetterWidth * static_cast<double>(letters));
 }
 
 }  // namespace
@@ -235,7 +246,7 @@ std::string to_svg(const std::string& title, const std::vector<Panel>& panels,
       ".line{{fill:none;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
       "<text x=\"{2:.0f}\" y=\"26\" class=\"head\">{3}</text>\n",
-      kWidth, height, kPlotLeft, escape(title));
+      width_of(panels), height, kPlotLeft, escape(title));
   const Range x = x_range(panels);
   double top = kTitleHeight;
   for (const Panel& panel : panels) {

@@ -131,6 +131,8 @@ class QueueRig : public QueueHost, public storage::StoreListener {
     return shard().open_log(state);
   }
   void add_transient_bytes(std::int64_t bytes) override { transient_bytes_ += bytes; }
+  void add_window_bytes(std::int64_t bytes) override { window_bytes_ += bytes; }
+  bool windows_over_budget() const override { return false; }
   bool transient_over_budget() const override {
     return transient_bytes_ > options_.transient_budget;
   }
@@ -143,6 +145,7 @@ class QueueRig : public QueueHost, public storage::StoreListener {
   void on_mark_raised(LogId) override { queue_->on_mark_raised(); }
 
  private:
+  std::int64_t window_bytes_ = 0;
   struct StepExecutor final : Executor {
     void post(std::function<void()> function) override { queue.push_back(std::move(function)); }
     std::deque<std::function<void()>> queue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "tests/support/sim_case.h"
 
@@ -10,6 +11,9 @@ namespace warren::test {
 
 class QueueCase : public SimCase {
  protected:
+  QueueCase() = default;
+  explicit QueueCase(SimOptions options) : SimCase(std::move(options)) {}
+
   // Publishes to a queue through the default exchange.
   void put(SimClient& client, const std::string& queue, const std::string& body,
            const std::string& expiration = {}, int priority = -1, bool persistent = true) {

@@ -77,6 +77,8 @@ class TestDisk {
   virtual void lose_power() = 0;
   // Power went in the middle of something: what the store does since is a dream.
   virtual bool lost() const { return false; }
+  // Disks as a power loss would have left this one, at moments since the last call.
+  virtual std::vector<std::unique_ptr<TestDisk>> take_images() { return {}; }
 };
 
 class MemoryTestDisk final : public TestDisk {
@@ -122,10 +124,16 @@ class StoreDriver {
     open();
   }
   void restart() {
+    stop();
+    start();
+  }
+  void stop() {
     const Status closed = store->close();
     ASSERT_TRUE(closed.ok()) << closed.error().text;
     store.reset();
     lost_power = below_->lost();
+  }
+  void start() {
     below_->lose_power();
     open();
   }
@@ -151,18 +159,27 @@ class StoreDriver {
     }
   }
 
-  // A durable queue named `name` with a log of its own; its definition is not durable yet.
-  QueueLog& define_queue(const std::string& name, ShardIndex index = 0,
-                         const CommitToken* token = nullptr) {
+  // A durable queue named `name` with logs of its own; its definition is not durable yet.
+  std::vector<QueueLog*> define_lanes(const std::string& name, std::uint32_t count,
+                                      ShardIndex index, const CommitToken* token) {
     QueueDefinition queue;
     queue.vhost = "/";
     queue.name = name;
-    queue.log = store->new_log_id();
+    queue.log = store->new_log_ids(count);
+    queue.log_count = count;
     queue.durable = true;
     shard(0).change_definitions({{DefinitionChange::Kind::put, queue}}, token);
-    LogState state;
-    state.id = queue.log;
-    return shard(index).open_log(state);
+    std::vector<QueueLog*> out;
+    for (const LogId log : logs_of(queue)) {
+      LogState state;
+      state.id = log;
+      out.push_back(&shard(index).open_log(state));
+    }
+    return out;
+  }
+  QueueLog& define_queue(const std::string& name, ShardIndex index = 0,
+                         const CommitToken* token = nullptr) {
+    return *define_lanes(name, 1, index, token).front();
   }
   void undefine_queue(const std::string& name, const CommitToken* token) {
     QueueDefinition queue;
@@ -210,7 +227,7 @@ class StoreDriver {
   Instant now{};
   Instant deadline{};
   std::uint64_t damaged = 0;
-  bool lost_power = false;  // in the last restart()
+  bool lost_power = false;  // in the last stop()
   std::vector<std::string> failures;
 };
 

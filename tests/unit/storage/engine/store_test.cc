@@ -322,6 +322,21 @@ TEST(Store, LazyChangesWaitForTheIdleDelay) {
   EXPECT_EQ(d.disk->commits(), commits + 1);
 }
 
+// What is kept through a reset keeps its entry, also when it leaves memory before the reset is
+// handed over.
+TEST(Store, DueTimesOfReleasedMessagesOutliveAReset) {
+  StoreDriver d;
+  QueueLog& log = new_log(d);
+  MessageNotes notes;
+  notes.due_ms = 7;
+  log.append(1, block_of("m"), Durability::durable, nullptr, notes);
+  d.settle_down();
+  log.reset_due({{7, 1, 0}});
+  log.release(1, 2);
+  d.settle_down();
+  EXPECT_EQ(d.disk->key_count(Family::queue_due), 1u);
+}
+
 // S4: a fan-out is in the store whole or not at all.
 TEST(Store, FanoutWaitsForAllItsParts) {
   StoreOptions options;

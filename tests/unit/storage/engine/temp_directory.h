@@ -2,8 +2,10 @@
 // A directory of its own per test, removed at the end.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 #include <stdlib.h>
 
@@ -11,8 +13,13 @@ namespace warren::storage {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "warren-test-XXXXXX").string();
+  enum class Where : std::uint8_t {
+    disk,
+    memory,  // if the machine has room there: for what makes and forgets many small files
+  };
+
+  explicit TempDirectory(Where where = Where::disk) {
+    std::string pattern = (parent(where) / "warren-test-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~TempDirectory() {
@@ -26,6 +33,15 @@ class TempDirectory {
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:
+  static std::filesystem::path parent(Where where) {
+    constexpr std::uintmax_t kRoomMin = 1 << 30;
+    const std::filesystem::path memory = "/dev/shm";
+    std::error_code error;
+    const bool room = std::filesystem::space(memory, error).available >= kRoomMin && !error;
+    if (where == Where::memory && room) return memory;
+    return std::filesystem::temp_directory_path();
+  }
+
   std::string path_;
 };
 

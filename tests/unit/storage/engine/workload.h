@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A random broker on top of the store: one to three shards, some queues, every call of the door in
-// legal but unlikely orders, and a ledger of what it did. Checks and crashes: ledger_test.cc.
+// A random broker on top of the store: one to three shards, some queues of one to three logs, every
+// call of the door in legal but unlikely orders, and a ledger of what it did.
+//   workload_steps.h   what it does        workload_notes.h   messages with a time of their own
+//   workload_checks.h  what must hold, crashes and starts; to be included by tests
 #pragma once
 
 #include <cstdint>
@@ -16,7 +18,9 @@
 
 namespace warren::storage {
 
-inline constexpr std::size_t kQueuesMax = 6;
+inline constexpr std::size_t kQueuesMax = 6;  // logs, about
+inline constexpr std::uint64_t kLanesMax = 3;
+inline constexpr std::uint64_t kDueMax = 1000;
 
 class Workload {
  public:
@@ -28,19 +32,36 @@ class Workload {
         outbox_(driver_.options_.shard_count) {
     open_until_powered();
     if (driver_.store != nullptr) listen();
+    check_images();
   }
 
   void run(int steps) {
     for (int step = 0; step < steps && !::testing::Test::HasFailure(); ++step) {
       act();
       if (driver_.below_->lost()) crash();
-      check_alive();
+      // After a failed start there is nothing to look at.
+      if (!::testing::Test::HasFailure()) check_alive();
+      check_images();
     }
     if (!::testing::Test::HasFailure()) restart();
+    check_images();
   }
+
+  // Power losses whose outcome was held against the ledger.
+  struct Losses {
+    std::uint64_t points = 0;
+    std::uint64_t in_starts = 0;  // of these: before the start after another one had ended
+  };
+  const Losses& losses() const { return losses_; }
 
  private:
   using Where = std::pair<LogId, Seq>;
+  // What was said before a barrier: certain once that comes back.
+  struct Said {
+    std::vector<Where> settled;
+    std::vector<std::pair<Where, std::uint32_t>> returns;
+    std::vector<std::pair<LogId, DueKey>> due_dropped;
+  };
   // What one shard is yet to do for a fan-out.
   struct Part {
     std::uint64_t fanout = 0;
@@ -64,6 +85,8 @@ class Workload {
   void act_rarely();
   void listen();
   void on_committed(std::span<const CommitToken> tokens);
+  void said_is_certain(const Said& said);
+  void definition_is_certain(const std::string& name);
   void on_stored(LogId log, Seq first, Seq last);
   void create_queue();
   void start_drop();
@@ -78,9 +101,25 @@ class Workload {
   void read_some();
   void read_answered(LogId id, Seq from, const Result<ReadResult>& result);
   void purge();
+  void purge_range(LedgerQueue& queue, Seq from, Seq to);
   void barrier();
+  void move_some();
+  void note_some();
+  void index_step();
+  void ask_due();
+  void due_answered(LogId id, const std::vector<DueEntry>& expected, const DueEntry& after,
+                    std::size_t limit, const Result<std::vector<DueEntry>>& result);
+  void fetch_some();
+  void fetch_answered(LogId id, const std::vector<DueEntry>& wanted,
+                      const Result<std::vector<StoredMessage>>& result);
+  void end_fetch(LedgerQueue& queue, Seq seq);
+  void reset_index(LedgerQueue& queue);
   void check_alive();
-  void check_disk();
+  static void check_disk(KvStore& kv);
+  void check_images();
+  void check_image(TestDisk& image, bool in_start);
+  static std::map<LogId, LogState> judge_start(StoreImpl& store, KvStore& kv, LedgerQueues& queues,
+                                               bool clean);
   bool open_until_powered();
   void crash();
   void restart();
@@ -89,338 +128,13 @@ class Workload {
   std::mt19937_64 random_;
   StoreDriver driver_;
   const std::size_t body_bytes_max_;
-  std::vector<std::unique_ptr<LedgerQueue>> queues_;
+  LedgerQueues queues_;
   std::vector<std::deque<Part>> outbox_;
-  std::map<std::uint64_t, Where> tokens_;                 // outstanding
-  std::map<std::uint64_t, std::vector<Where>> barriers_;  // the settles before each
-  std::map<std::uint64_t, LogId> definition_tokens_;
+  std::map<std::uint64_t, Where> tokens_;  // outstanding
+  std::map<std::uint64_t, Said> barriers_;
+  std::map<std::uint64_t, std::string> definition_tokens_;  // the queue's name
   std::uint64_t next_id_ = 1;
+  Losses losses_;
 };
-
-inline LedgerQueue* Workload::any_queue() {
-  std::vector<LedgerQueue*> usable;
-  for (auto& queue : queues_) {
-    if (queue->stage == LedgerQueue::Stage::usable) usable.push_back(queue.get());
-  }
-  return usable.empty() ? nullptr : usable[pick(usable.size())];
-}
-
-inline LedgerQueue* Workload::queue_of(LogId id) {
-  for (auto& queue : queues_) {
-    if (queue->id == id) return queue.get();
-  }
-  return nullptr;
-}
-
-inline void Workload::act() {
-  switch (pick(20)) {
-    case 0:
-    case 1:
-    case 2:
-      return append_some();
-    case 3:
-    case 4:
-      return start_fanout();
-    case 5:
-      return settle_some();
-    case 6:
-    case 7:
-      return deliver_some();
-    case 8:
-      return release_some();
-    case 9:
-      return read_some();
-    case 10:
-    case 11:
-    case 12: {
-      const unsigned shard = any_shard();
-      run_outbox(shard);
-      driver_.shard(shard).end_turn(driver_.now);
-      return;
-    }
-    case 13:
-    case 14:
-      driver_.store->step_commit();
-      if (!driver_.below_->lost()) check_disk();
-      return;
-    case 15:
-      driver_.store->step_read();
-      return;
-    case 16:
-    case 17:
-      driver_.executor(any_shard()).run_one();
-      return;
-    case 18:
-      driver_.now += std::chrono::milliseconds(pick(4));
-      return barrier();
-    case 19:
-      return act_rarely();
-  }
-}
-
-inline void Workload::act_rarely() {
-  switch (pick(24)) {
-    case 0:
-      return crash();
-    case 1:
-      return pick(2) == 0 ? restart() : crash();
-    case 2:
-    case 3:
-      return purge();
-    case 4:
-      return start_drop();
-    default:
-      if (queues_.size() < kQueuesMax) create_queue();
-  }
-}
-
-inline void Workload::listen() {
-  for (unsigned i = 0; i < driver_.options_.shard_count; ++i) {
-    driver_.listener(i).on_commit = [this](auto tokens) { on_committed(tokens); };
-    driver_.listener(i).on_store = [this](LogId log, Seq first, Seq last) {
-      on_stored(log, first, last);
-    };
-  }
-}
-
-inline void Workload::on_committed(std::span<const CommitToken> tokens) {
-  for (const CommitToken& token : tokens) {
-    if (const auto at = barriers_.find(token.a); at != barriers_.end()) {
-      for (const auto& [log, seq] : at->second) {
-        if (LedgerQueue* queue = queue_of(log)) queue->messages.at(seq).settle_certain = true;
-      }
-      barriers_.erase(at);
-      continue;
-    }
-    if (const auto at = definition_tokens_.find(token.a); at != definition_tokens_.end()) {
-      LedgerQueue* const queue = queue_of(at->second);
-      definition_tokens_.erase(at);
-      if (queue->stage == LedgerQueue::Stage::declared) {
-        queue->stage = LedgerQueue::Stage::usable;
-      } else {
-        driver_.shard(queue->shard).drop_log(queue->id);
-        std::erase_if(queues_, [&](const auto& each) { return each.get() == queue; });
-      }
-      continue;
-    }
-    // Each token comes back exactly once.
-    const auto at = tokens_.find(token.a);
-    ASSERT_NE(at, tokens_.end());
-    const auto [log, seq] = at->second;
-    tokens_.erase(at);
-    LedgerQueue* const queue = queue_of(log);
-    if (queue == nullptr) continue;
-    LedgerMessage& message = queue->messages.at(seq);
-    message.certain = true;
-    queue->ever_stored = queue->ever_stored || !message.settled;
-    // A consumer that answers from within the callback.
-    if (!message.settled && pick(8) == 0) settle(*queue, seq);
-  }
-}
-
-inline void Workload::on_stored(LogId log, Seq first, Seq last) {
-  LedgerQueue* const queue = queue_of(log);
-  ASSERT_NE(queue, nullptr);
-  queue->stored_ranges.emplace_back(first, last);
-  for (auto& [seq, message] : queue->messages) {
-    if (seq < first || seq > last) continue;
-    message.stored = true;
-    if (message.durability != Durability::durable) continue;
-    message.certain = true;
-  }
-}
-
-inline void Workload::create_queue() {
-  auto queue = std::make_unique<LedgerQueue>();
-  const CommitToken token{next_id_++, 0};
-  queue->name = "q" + std::to_string(token.a);
-  queue->shard = any_shard();
-  queue->log = &driver_.define_queue(queue->name, queue->shard, &token);
-  queue->id = queue->log->id();
-  definition_tokens_[token.a] = queue->id;
-  queues_.push_back(std::move(queue));
-}
-
-// First the definition, durably, then the log: never the other way round.
-inline void Workload::start_drop() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr) return;
-  queue->stage = LedgerQueue::Stage::dropping;
-  const CommitToken token{next_id_++, 0};
-  definition_tokens_[token.a] = queue->id;
-  driver_.undefine_queue(queue->name, &token);
-}
-
-inline void Workload::append(LedgerQueue& queue, Durability durability, std::uint64_t fanout,
-                             bool with_token) {
-  queue.next += pick(6) == 0 ? 1 + pick(3) : 0;  // messages that stay in memory only
-  const Seq seq = queue.next++;
-  LedgerMessage& message = queue.messages[seq];
-  message.body = queue.name + "/" + std::to_string(seq) + std::string(pick(body_bytes_max_), '.');
-  message.durability = durability;
-  message.fanout = fanout;
-  const CommitToken token{next_id_++, 0};
-  if (with_token) tokens_[token.a] = {queue.id, seq};
-  queue.log->append(seq, block_of(message.body), durability, with_token ? &token : nullptr);
-}
-
-inline void Workload::append_some() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr) return;
-  for (std::uint64_t left = 1 + pick(8); left > 0; --left) {
-    const bool paged = pick(4) == 0;
-    append(*queue, paged ? Durability::paged : Durability::durable, 0, !paged && pick(2) == 0);
-  }
-}
-
-inline void Workload::start_fanout() {
-  std::map<unsigned, Part> parts;
-  const std::uint64_t fanout = next_id_++;
-  for (auto& queue : queues_) {
-    if (queue->stage != LedgerQueue::Stage::usable || pick(2) == 0) continue;
-    parts[queue->shard].logs.push_back(queue->id);
-  }
-  for (auto& [shard, part] : parts) {
-    part.fanout = fanout;
-    part.shard_count = static_cast<unsigned>(parts.size());
-    outbox_[shard].push_back(part);
-  }
-}
-
-inline bool Workload::run_outbox(unsigned shard) {
-  if (outbox_[shard].empty()) return false;
-  const Part part = outbox_[shard].front();
-  outbox_[shard].pop_front();
-  for (const LogId id : part.logs) {
-    // A queue that went away meanwhile takes its copy along.
-    LedgerQueue* const queue = queue_of(id);
-    if (queue != nullptr && queue->stage == LedgerQueue::Stage::usable) {
-      append(*queue, Durability::durable, part.fanout, pick(2) == 0);
-    }
-  }
-  driver_.shard(shard).join_fanout(part.fanout, part.shard_count);
-  return true;
-}
-
-inline void Workload::settle(LedgerQueue& queue, Seq seq) {
-  LedgerMessage& message = queue.messages.at(seq);
-  message.settled = true;
-  queue.log->settle(seq, message.body.size());
-}
-
-inline void Workload::settle_some() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr) return;
-  const bool in_order = pick(3) != 0;
-  std::uint64_t left = 1 + pick(12);
-  for (auto& [seq, message] : queue->messages) {
-    if (left == 0) return;
-    if (message.settled || message.on_disk_only || (!in_order && pick(3) != 0)) continue;
-    settle(*queue, seq);
-    --left;
-  }
-}
-
-inline void Workload::deliver_some() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr) return;
-  std::uint64_t left = 1 + pick(6);
-  for (auto& [seq, message] : queue->messages) {
-    if (left == 0) return;
-    if (message.settled || message.on_disk_only || message.delivered) continue;
-    --left;
-    if (!queue->log->may_deliver(seq)) {
-      EXPECT_TRUE(message.durability == Durability::durable);
-      return;
-    }
-    message.delivered = true;
-    queue->delivered_max = std::max(queue->delivered_max, seq);
-  }
-}
-
-inline void Workload::release_some() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr || queue->stored_ranges.empty() || queue->reading) return;
-  const std::size_t which = pick(queue->stored_ranges.size());
-  const auto [first, last] = queue->stored_ranges[which];
-  for (const auto& [seq, message] : queue->messages) {
-    if (seq < first || seq > last) continue;
-    if (message.stored && (message.settled || message.delivered || message.on_disk_only)) return;
-  }
-  queue->stored_ranges.erase(queue->stored_ranges.begin() + static_cast<std::ptrdiff_t>(which));
-  queue->log->release(first, last + 1);
-  queue->disk_ranges[first] = last + 1;
-  for (auto& [seq, message] : queue->messages) {
-    if (seq >= first && seq <= last && !message.settled) message.on_disk_only = true;
-  }
-}
-
-inline void Workload::read_some() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr || queue->reading || queue->disk_ranges.empty()) return;
-  const auto [from, to] = *queue->disk_ranges.begin();
-  queue->reading = true;
-  queue->log->read(from, to, pick(600), [this, id = queue->id, from = from](const auto& result) {
-    read_answered(id, from, result);
-  });
-}
-
-inline void Workload::read_answered(LogId id, Seq from, const Result<ReadResult>& result) {
-  ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result->damaged, 0u);
-  LedgerQueue& queue = *queue_of(id);
-  queue.reading = false;
-  std::vector<std::pair<Seq, std::string>> expected;
-  for (auto& [seq, message] : queue.messages) {
-    if (seq < from || seq >= result->next || message.settled || !message.on_disk_only) continue;
-    message.on_disk_only = false;
-    expected.emplace_back(seq, message.body);
-  }
-  std::vector<std::pair<Seq, std::string>> found;
-  for (const StoredMessage& message : result->messages) {
-    found.emplace_back(message.seq, text_of(message));
-  }
-  EXPECT_EQ(found, expected);
-  const auto range = queue.disk_ranges.find(from);
-  if (range == queue.disk_ranges.end()) return;  // purged meanwhile
-  const Seq to = range->second;
-  queue.disk_ranges.erase(range);
-  if (result->next < to) queue.disk_ranges[result->next] = to;
-}
-
-inline void Workload::purge() {
-  LedgerQueue* const queue = any_queue();
-  if (queue == nullptr) return;
-  for (auto& [seq, message] : queue->messages) {
-    if (!message.settled && !message.on_disk_only) settle(*queue, seq);
-  }
-  for (const auto& [from, to] : queue->disk_ranges) {
-    std::uint64_t count = 0;
-    std::uint64_t bytes = 0;
-    for (auto& [seq, message] : queue->messages) {
-      if (seq < from || seq >= to || message.settled) continue;
-      message.settled = true;
-      if (message.durability != Durability::durable) continue;
-      ++count;
-      bytes += message.body.size();
-    }
-    queue->log->settle_range(from, to, count, bytes);
-  }
-  queue->disk_ranges.clear();
-  queue->stored_ranges.clear();
-}
-
-inline void Workload::barrier() {
-  const unsigned shard = any_shard();
-  const CommitToken token{next_id_++, 0};
-  std::vector<Where>& settled = barriers_[token.a];
-  for (const auto& queue : queues_) {
-    if (queue->shard != shard) continue;
-    for (const auto& [seq, message] : queue->messages) {
-      if (message.settled) settled.emplace_back(queue->id, seq);
-    }
-  }
-  driver_.shard(shard).barrier(token);
-}
 
 }  // namespace warren::storage

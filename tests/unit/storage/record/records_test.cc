@@ -174,6 +174,10 @@ TEST(AckSet, NonsenseIsRefused) {
   EXPECT_FALSE(AckSet::decode(sealed({0, 0, 0, 0, 4, 0x10})).ok());  // bit 4 of 4
   EXPECT_FALSE(AckSet::decode(sealed({0, 0, 0, 0, 4})).ok());        // no bitmap
   EXPECT_FALSE(AckSet::decode(sealed({2, 0, 0, 0, 4, 0})).ok());     // unknown form
+  // A count that no chunk has asks for no memory: 2^32 - 1 entries, the last of them settled.
+  EXPECT_FALSE(
+      AckSet::decode(sealed({1, 255, 255, 255, 255, 0, 0, 0, 1, 255, 255, 255, 254, 0, 0, 0, 1}))
+          .ok());
   EXPECT_FALSE(
       AckSet::decode(sealed({1, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3})).ok());  // 2+3 > 4
   EXPECT_FALSE(AckSet::decode(sealed({1, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0})).ok());

@@ -36,12 +36,20 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
 
   const char* Name() const override { return "LossyFs"; }
 
-  // Called before each sync takes effect, with the file system locked.
-  void before_sync(std::function<void()> hook) { before_sync_ = std::move(hook); }
+  // A sync of a file or a directory, or a change that waits for one.
+  enum class Moment : std::uint8_t { sync, change };
+  // Called before each takes effect, with the file system locked.
+  void before(std::function<void(Moment)> hook) { before_ = std::move(hook); }
 
-  // Fills the empty directory `target` with what a power loss now might leave. `zeros`: what
-  // was not synced may also be there in part, as any of its sectors, the others reading as zeros.
-  void write_image(std::mt19937_64& random, const std::string& target, bool zeros) {
+  // Runs `body` while nothing happens.
+  void locked(const std::function<void()>& body) {
+    const std::lock_guard lock(mutex_);
+    body();
+  }
+
+  // Fills the empty directory `target` with what a power loss now might leave. What was not synced
+  // may also be there in part, as any of its sectors, the others reading as zeros.
+  void write_image(std::mt19937_64& random, const std::string& target) {
     const std::lock_guard lock(mutex_);
     std::map<std::string, NodePtr> names = durable_names_;
     std::size_t kept = random() % (pending_.size() + 1);
@@ -51,7 +59,7 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
     }
     for (const auto& [path, node] : names) {
       const std::string name = std::filesystem::path(path).filename().string();
-      write_file(random, *node, target + "/" + name, zeros);
+      write_file(random, *node, target + "/" + name);
     }
   }
 
@@ -76,6 +84,7 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* dbg) override {
     const std::lock_guard lock(mutex_);
+    announce(Moment::change);
     const rocksdb::IOStatus status = target()->RenameFile(from, to, options, dbg);
     if (status.ok()) {
       change([from, to](auto& names) {
@@ -90,6 +99,7 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* dbg) override {
     const std::lock_guard lock(mutex_);
+    announce(Moment::change);
     const rocksdb::IOStatus status = target()->DeleteFile(path, options, dbg);
     if (status.ok()) change([path](auto& names) { names.erase(path); });
     return status;
@@ -114,18 +124,21 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
     std::filesystem::create_hard_link(path, node->shadow);
     return node;
   }
+  void announce(Moment moment) {
+    if (before_) before_(moment);
+  }
   void change(std::function<void(std::map<std::string, NodePtr>&)> change) {
     change(names_);
     pending_.push_back(std::move(change));
   }
   void sync_file(Node& node) {
     const std::lock_guard lock(mutex_);
-    if (before_sync_) before_sync_();
+    announce(Moment::sync);
     node.synced = std::filesystem::file_size(node.shadow);
   }
   void sync_directory() {
     const std::lock_guard lock(mutex_);
-    if (before_sync_) before_sync_();
+    announce(Moment::sync);
     durable_names_ = names_;
     pending_.clear();
   }
@@ -139,13 +152,12 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
         content.replace(at, kSector, std::string(std::min(kSector, content.size() - at), '\0'));
     }
   }
-  static void write_file(std::mt19937_64& random, const Node& node, const std::string& to,
-                         bool zeros) {
+  static void write_file(std::mt19937_64& random, const Node& node, const std::string& to) {
     std::ifstream in(node.shadow, std::ios::binary);
     std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
     if (content.size() > node.synced) {
       const std::uint64_t good = node.synced + random() % (content.size() - node.synced + 1);
-      switch (random() % (zeros ? 5 : 3)) {
+      switch (random() % 5) {
         case 0:
           content.resize(node.synced);
           break;
@@ -167,7 +179,7 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
 
   const std::string shadow_;
   std::recursive_mutex mutex_;  // the hook takes an image
-  std::function<void()> before_sync_;
+  std::function<void(Moment)> before_;
   std::uint64_t shadows_ = 0;
   std::map<std::string, NodePtr> names_;          // as the process sees them
   std::map<std::string, NodePtr> durable_names_;  // as of the last directory sync
@@ -183,12 +195,14 @@ class LossyFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* dbg) override {
     const std::lock_guard lock(fs_.mutex_);
+    fs_.announce(Moment::change);
     return target()->Append(data, options, dbg);
   }
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            const rocksdb::DataVerificationInfo& info,
                            rocksdb::IODebugContext* dbg) override {
     const std::lock_guard lock(fs_.mutex_);
+    fs_.announce(Moment::change);
     return target()->Append(data, options, info, dbg);
   }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
@@ -232,6 +246,7 @@ inline rocksdb::IOStatus LossyFs::NewWritableFile(const std::string& path,
                                                   std::unique_ptr<rocksdb::FSWritableFile>* file,
                                                   rocksdb::IODebugContext* dbg) {
   const std::lock_guard lock(mutex_);
+  announce(Moment::change);
   // A new content under an old name: the old one stays behind in its shadow.
   std::error_code ignored;
   std::filesystem::remove(path, ignored);

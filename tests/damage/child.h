@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a function in a child process and brings back what it says, or how it died.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "storage/base/assert.h"
+
+namespace warren::test {
+
+struct ChildEnd {
+  std::string said;
+  bool died = false;  // by a signal: fail-stop
+};
+
+// REQUIRES: the process has no other threads.
+inline ChildEnd run_in_child(const std::function<std::string()>& body) {
+  int ends[2];
+  WARREN_ASSERT(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  WARREN_ASSERT(child >= 0);
+  if (child == 0) {
+    ::close(ends[0]);
+    ::alarm(60);  // a hang is a death
+    const std::string said = body();
+    const bool written = ::write(ends[1], said.data(), said.size()) >= 0;
+    ::_exit(written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  ChildEnd out;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = ::read(ends[0], buffer, sizeof(buffer))) > 0;) {
+    out.said.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  out.died = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+  return out;
+}
+
+}  // namespace warren::test

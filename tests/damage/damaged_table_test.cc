@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// A compaction meets a damaged table: the store names it and goes on taking writes and giving back
+// everything else (S7).
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include "storage/kv/rocks_store.h"
+#include "storage/record/keys.h"
+
+#include "tests/damage/child.h"
+#include "tests/unit/storage/engine/temp_directory.h"
+
+namespace warren::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kWaitMax = std::chrono::seconds(40);
+constexpr std::size_t kValueBytes = 900;  // stays in the table
+
+class DamagedTable : public ::testing::Test {
+ protected:
+  std::unique_ptr<KvStore> open() {
+    RocksSettings settings;
+    settings.write_buffer_bytes = 128 << 10;
+    auto opened = open_rocks_store(path_, settings);
+    return opened.ok() ? opened.take() : nullptr;
+  }
+
+  // A table each time that it fills the write buffer. Each one spans all three logs, so that no
+  // table can be moved down without being read.
+  static bool put_some(KvStore& kv, LogId log, Seq from, Seq to) {
+    for (Seq seq = from; seq < to; ++seq) {
+      KvBatch batch;
+      for (const LogId each : {LogId(1), log, LogId(3)}) {
+        batch.put(Family::queue_log, encode_chunk_key({each, seq}),
+                  std::string(kValueBytes, static_cast<char>('a' + seq % 26)));
+      }
+      if (!kv.commit(batch, WriteMode::synced).ok()) return false;
+    }
+    return true;
+  }
+
+  std::string make() {
+    const auto kv = open();
+    return kv != nullptr && put_some(*kv, LogId(4), 1, 50) ? "made" : "cannot make it";
+  }
+
+  // In the middle of the first data block of the oldest table.
+  std::string flip() {
+    std::string first;
+    for (const auto& entry : fs::directory_iterator(path_)) {
+      const std::string name = entry.path();
+      if (entry.path().extension() == ".sst" && entry.file_size() > 20'000) {
+        if (first.empty() || name < first) first = name;
+      }
+    }
+    if (first.empty()) return "no table";
+    std::fstream stream(first, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(500);
+    stream.put('\x7F');
+    return "flipped";
+  }
+
+  std::string said() const {
+    std::ifstream in(log_);
+    return std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  }
+
+  // Writes until a compaction has met the damage, then some more; what came of it.
+  std::string go_on() {
+    const int out = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ::dup2(out, STDOUT_FILENO);
+    ::dup2(out, STDERR_FILENO);
+    const auto kv = open();
+    if (kv == nullptr) return "does not open";
+    std::atomic<bool> failed = false;
+    kv->on_background_error([&](const Error&) { failed = true; });
+    const auto deadline = std::chrono::steady_clock::now() + kWaitMax;
+    Seq seq = 1000;
+    while (said().find("table damaged") == std::string::npos) {
+      if (std::chrono::steady_clock::now() > deadline) return "no compaction met it";
+      if (!put_some(*kv, LogId(2), seq, seq + 50)) return "a write failed";
+      seq += 50;
+    }
+    if (!put_some(*kv, LogId(2), seq, seq + 500)) return "a write failed afterwards";
+    if (failed) return "the store gave up";
+    std::size_t found = 0;
+    const auto cursor = kv->scan(Family::queue_log, encode_chunk_key({LogId(2), 0}),
+                                 encode_chunk_key({LogId(3), 0}));
+    for (; cursor->valid(); cursor->next()) ++found;
+    if (!cursor->status().ok()) return cursor->status().error().text;
+    return fmt::format("{} of {} are there", found, seq + 500 - 1000);
+  }
+
+  const TempDirectory root_{TempDirectory::Where::memory};
+  const std::string path_ = root_ / "db";
+  const std::string log_ = root_ / "log";
+};
+
+TEST_F(DamagedTable, IsNamedAndLeftAlone) {
+  ASSERT_EQ(test::run_in_child([this] { return make(); }).said, "made");
+  ASSERT_EQ(flip(), "flipped");
+  const test::ChildEnd end = test::run_in_child([this] { return go_on(); });
+  EXPECT_FALSE(end.died) << said();
+  std::size_t there = 0;
+  std::size_t all = 0;
+  ASSERT_EQ(std::sscanf(end.said.c_str(), "%zu of %zu are there", &there, &all), 2) << end.said;
+  EXPECT_EQ(there, all);
+  EXPECT_GT(there, 500u);
+  // Once, with the file.
+  const std::string log = said();
+  const std::size_t first = log.find("table damaged");
+  EXPECT_EQ(log.find("table damaged", first + 1), std::string::npos);
+  EXPECT_THAT(log, ::testing::HasSubstr(".sst"));
+}
+
+}  // namespace
+}  // namespace warren::storage
