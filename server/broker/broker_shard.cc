@@ -255,8 +255,7 @@ Instant BrokerShard::run_turn(Instant now) {
   now_ms_ = parts_.clock->wall_ms();
   if (now >= retry_reads_at_) retry_reads(now);
   ring_alarms();
-  // Local answers make local work: a few rounds bring it to rest, what is left waits for the next
-  // turn.
+  // Local answers make local work: a few rounds bring it to rest, the next turn does the rest.
   constexpr int kRoundsMax = 8;
   for (int round = 0; round < kRoundsMax; ++round) {
     bury_deferred();

@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("WARREN_BROKER", str(ROOT / "build/release/bin/warrend"))
 THREADS = int(os.environ.get("WARREN_THREADS", "2"))
 ATTACH = os.environ.get("WARREN_ATTACH", "")
-READY = re.compile(r"ready to serve.*?address=([\d.]+):(\d+)")
+READY = re.compile(r"ready to serve.*?address=\S*?(\d+\.\d+\.\d+\.\d+):(\d+)")
 START_SECONDS = 30
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)

@@ -69,7 +69,7 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   if (lane.ready.count() == 0 && unacked_.empty()) lane.expiry.on_empty();
   message.indexed = lane.expiry.wants(message.deadline_ms);
   // What is delayed is found by the index alone, which the disk has for durable messages only.
-  if (is_delayed() || (persistent && durable())) {
+  if (durable() && (persistent || is_delayed())) {
     message.kept = Kept::durable;
     storage::MessageNotes notes;
     notes.weight = message.body_bytes;
@@ -79,7 +79,7 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
     // A message that only memory holds cannot lie behind the gap; beyond the budget it is paged.
     const bool page = lane.ready.has_gap() || host_.transient_over_budget() ||
                       (durable() && lane.ready.wants_memory_relief());
-    if (page) {
+    if (page && !is_delayed()) {
       message.kept = Kept::paged;
       log(lane).append(message.seq, std::move(block), storage::Durability::paged, nullptr);
     } else {

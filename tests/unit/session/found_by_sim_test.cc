@@ -156,11 +156,11 @@ TEST(FoundBySim, AnExpiredMessageInBetweenDoesNotStopTheConsumer) {
   SimBroker broker;
   SimClient& client = broker.connect();
   declare(client, "q");
-  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "1", .expiration = "148"});
-  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "2", .expiration = "100"});
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "1", .expiration = "170"});
+  client.publish(1, {.exchange = {}, .routing_key = "q", .body = "2", .expiration = "125"});
   client.publish(1, {.exchange = {}, .routing_key = "q", .body = "3"});
   broker.settle();
-  broker.advance(std::chrono::milliseconds(110));
+  broker.advance(std::chrono::milliseconds(115));
   client.call(1, BasicConsume{.queue = "q"});
   client.expect<BasicConsumeOk>(1);
   EXPECT_EQ(client.next_delivery(), "1 - 1");
