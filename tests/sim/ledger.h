@@ -11,6 +11,7 @@
 //   waiting (delayed) -> here (its queue) -> there (dead-lettered) -> nowhere
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -157,6 +158,12 @@ class SimLedger {
     std::uint64_t min = 0;
     std::uint64_t max = 0;
     std::uint64_t late = 0;  // of max: their time is over
+
+    void widen(const Counts& other) {
+      min = std::min(min, other.min);
+      max = std::max(max, other.max);
+      late = std::max(late, other.late);
+    }
   };
   // Ready messages. REQUIRES: at rest.
   Counts ready(SimQueueIndex index);

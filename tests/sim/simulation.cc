@@ -307,10 +307,12 @@ void Simulation::check_counts(SimQueueIndex index) {
   const SimLedger::Queue& queue = ledger_.queue(index);
   if (queue.existence != Existence::present) return;
   SimClient& client = broker_.connect(static_cast<ShardIndex>(stage_.draw(shape_.shards)));
+  // Time passes until the answer is there: some may leave meanwhile, and be taken elsewhere.
+  SimLedger::Counts ready = ledger_.ready(index);
   client.call(1, QueueDeclare{.queue = queue.name, .passive = true});
   const Received received = client.take();
   const auto* const ok = std::get_if<QueueDeclareOk>(&received.method);
-  const SimLedger::Counts ready = ledger_.ready(index);
+  ready.widen(ledger_.ready(index));
   unsigned consumers = 0;
   bool could_take = false;
   for (const auto& actor : actors_) {
