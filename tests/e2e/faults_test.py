@@ -187,9 +187,9 @@ class JumpingClock(FaultCase):
             self.wait_for("confirms", lambda: len(publisher.confirmed) > told + 500,
                           channel.connection)
             channel.connection.process_data_events(1)
+        channel.queue_declare(queue, passive=True, durable=True)
         publisher.stop()
         self.assertEqual(self.drain(queue), list(range(publisher.sent)))
-        channel.queue_declare(queue, passive=True, durable=True)
 
     def test_time_to_live_follows_the_wall_clock(self):
         channel = self.channel()

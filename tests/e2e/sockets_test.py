@@ -6,16 +6,16 @@ import pathlib
 import re
 import socket
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from broker_process import Broker
-from e2e_case import WAIT_SECONDS, BrokerCase, run
+from e2e_case import BrokerCase, run
 from raw_amqp import RawConnection
 
 # Of a line in /proc/net/tcp: local address, remote address, state, queues, timer.
-LINE = re.compile(r"\s*\d+: (\w+):(\w+) (\w+):(\w+) (\w\w) \S+ (\w\w):(\w+)")
+LINE = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]+) ([0-9A-F]+):([0-9A-F]+) "
+                  r"(\w\w) \S+ (\w\w):(\w+)")
 ESTABLISHED, KEEP_ALIVE = "01", "02"
 TICKS_PER_SECOND = 100
 
@@ -41,26 +41,23 @@ class Names(BrokerCase):
 
 
 class KeepAlive(BrokerCase):
-    def timer(self, port):
-        """Of the broker's socket to this port: which timer runs, and for how many seconds yet."""
-        for line in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines():
-            found = LINE.match(line)
-            if found and int(found[2], 16) == self.broker.port and int(found[4], 16) == port:
-                self.assertEqual(found[5], ESTABLISHED)
-                return found[6], int(found[7], 16) / TICKS_PER_SECOND
-        return self.fail("no such socket")
-
     def test_the_system_asks_for_silent_peers(self):
         connection = RawConnection(self.broker.port).open()
         self.addCleanup(connection.close)
         port = connection.socket.getsockname()[1]
-        deadline = time.monotonic() + WAIT_SECONDS
-        timer, seconds = self.timer(port)
-        while timer != KEEP_ALIVE and time.monotonic() < deadline:
-            time.sleep(0.05)  # the last answer is still to be acknowledged
-            timer, seconds = self.timer(port)
-        self.assertEqual(timer, KEEP_ALIVE)
-        self.assertLessEqual(seconds, 60)
+        # Right behind an answer another timer runs, for the peer's acknowledgement.
+        self.wait_for("the timer", lambda: self.timer(port)[:2] == (ESTABLISHED, KEEP_ALIVE))
+        self.assertLessEqual(self.timer(port)[2], 60)
+
+    def timer(self, port):
+        """State, timer and its seconds of the broker's socket whose peer has this port."""
+        timers = []
+        for line in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines():
+            found = LINE.match(line)
+            if found and int(found[2], 16) == self.broker.port and int(found[4], 16) == port:
+                timers.append((found[5], found[6], int(found[7], 16) / TICKS_PER_SECOND))
+        self.assertEqual(len(timers), 1)
+        return timers[0]
 
 
 if __name__ == "__main__":
