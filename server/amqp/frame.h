@@ -14,6 +14,8 @@ namespace warren::amqp {
 
 inline constexpr std::size_t kFramePrefixBytes = 7;  // type, channel, payload size
 inline constexpr std::size_t kFrameOverheadBytes = kFramePrefixBytes + 1;  // and the end octet
+// Of a header frame's payload, ahead of the properties: class, weight, body size.
+inline constexpr std::size_t kContentHeaderBytes = 12;
 inline constexpr std::uint32_t kFrameMaxDefault = 131'072;
 
 // What a client sends first, and what a server answers when it does not speak the client's version.
@@ -39,8 +41,8 @@ enum class FrameStatus : std::uint8_t {
 inline FrameStatus read_frame(Bytes in, std::uint32_t frame_max, Frame& out) {
   if (in.empty()) return FrameStatus::need_more;
   const auto type = static_cast<std::uint8_t>(in[0]);
-  const bool known = type == kFrameMethod || type == kFrameHeader || type == kFrameBody ||
-                     type == kFrameHeartbeat;
+  const bool known =
+      type == kFrameMethod || type == kFrameHeader || type == kFrameBody || type == kFrameHeartbeat;
   if (!known) return FrameStatus::bad_type;
   if (in.size() < kFramePrefixBytes) return FrameStatus::need_more;
 

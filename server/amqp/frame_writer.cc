@@ -14,10 +14,10 @@ void append_frame_prefix(std::string& out, std::uint8_t type, std::uint16_t chan
 
 void append_header_frame(std::string& out, std::uint16_t channel, std::uint16_t class_id,
                          std::uint64_t body_size, Bytes raw_properties) {
-  constexpr std::size_t kFixedBytes = 12;  // class id, weight, body size
-  char fixed[kFramePrefixBytes + kFixedBytes];
-  char* to = write_frame_prefix(fixed, kFrameHeader, channel,
-                                static_cast<std::uint32_t>(kFixedBytes + raw_properties.size()));
+  char fixed[kFramePrefixBytes + kContentHeaderBytes];
+  char* to =
+      write_frame_prefix(fixed, kFrameHeader, channel,
+                         static_cast<std::uint32_t>(kContentHeaderBytes + raw_properties.size()));
   store_big_endian<std::uint16_t>(to, class_id);
   store_big_endian<std::uint16_t>(to + 2, std::uint16_t{0});
   store_big_endian<std::uint64_t>(to + 4, body_size);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/amqp/properties.h"
 
+#include "server/amqp/frame.h"
 #include "server/amqp/method_codec.h"
 
 namespace warren::amqp {
@@ -67,12 +68,11 @@ void encode_properties(std::string& out, const PropertiesView& properties) {
 }
 
 bool read_content_header(Bytes payload, ContentHeader& out) {
-  constexpr std::size_t kFixedBytes = 12;
-  if (payload.size() < kFixedBytes) return false;
+  if (payload.size() < kContentHeaderBytes) return false;
   out.class_id = load_big_endian<std::uint16_t>(payload.data());
   const auto weight = load_big_endian<std::uint16_t>(payload.data() + 2);
   out.body_size = load_big_endian<std::uint64_t>(payload.data() + 4);
-  out.raw_properties = payload.substr(kFixedBytes);
+  out.raw_properties = payload.substr(kContentHeaderBytes);
   return weight == 0;
 }
 

@@ -8,11 +8,10 @@
 
 #include "server/amqp/wire_types.h"
 #include "server/broker/exchange_arguments.h"
+#include "server/broker/queue_settings.h"
 
 namespace warren::broker {
 namespace {
-
-constexpr std::int64_t kMillisecondsMax = 315'360'000'000;  // ten years, as RabbitMQ
 
 enum class Kind { integer, text, boolean, queue_type, overflow, strategy, retry_type };
 

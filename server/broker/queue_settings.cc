@@ -83,7 +83,8 @@ std::optional<DelayedRetry> delayed_retry_of(const Sources& sources) {
   retry.failed = type != "returned";
   retry.returned = type != "failed";
   retry.min_ms = *min_ms;
-  if (const auto max_ms = sources.smaller("delayed-retry-max")) retry.max_ms = *max_ms;
+  const auto max_ms = sources.smaller("delayed-retry-max");
+  if (max_ms) retry.max_ms = *max_ms;
   return retry;
 }
 

@@ -18,12 +18,15 @@ namespace warren::broker {
 enum class QueueType : std::uint8_t { classic, quorum, stream };
 enum class Overflow : std::uint8_t { drop_head, reject_publish, reject_publish_dlx };
 
+// No time that a queue is told is longer: ten years, as RabbitMQ.
+inline constexpr std::int64_t kMillisecondsMax = 315'360'000'000;
+
 // Which returns of a message are delayed, and for how long: the wait grows with their number.
 struct DelayedRetry {
-  bool failed = false;    // by basic.reject
-  bool returned = false;  // otherwise
-  std::int64_t min_ms = 0;
-  std::int64_t max_ms = INT64_MAX;
+  bool failed = false;      // by basic.reject
+  bool returned = false;    // otherwise
+  std::int64_t min_ms = 1;  // at least 1
+  std::int64_t max_ms = kMillisecondsMax;
 
   bool operator==(const DelayedRetry&) const = default;
 };

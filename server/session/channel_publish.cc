@@ -6,13 +6,12 @@
 
 #include "storage/base/assert.h"
 
+#include "server/broker/queue_settings.h"
 #include "server/broker/reply_address.h"
 #include "server/session/channel_send.h"
 
 namespace warren::session {
 namespace {
-
-constexpr std::uint64_t kExpirationMsMax = 315'360'000'000;  // ten years, as RabbitMQ
 
 bool valid_expiration(std::string_view text) {
   if (text.empty() || text.size() > 12) return false;
@@ -21,7 +20,7 @@ bool valid_expiration(std::string_view text) {
     if (c < '0' || c > '9') return false;
     value = value * 10 + static_cast<std::uint64_t>(c - '0');
   }
-  return value <= kExpirationMsMax;
+  return value <= static_cast<std::uint64_t>(broker::kMillisecondsMax);
 }
 
 }  // namespace

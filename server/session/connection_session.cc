@@ -443,15 +443,12 @@ void ConnectionSession::announce_output() {
   parts_.host->output_ready();
 }
 
-// Class, weight, body size.
-constexpr std::size_t kContentHeaderBytes = 12;
-
 std::optional<std::string> ConnectionSession::header_for(const broker::MessageView& message,
                                                          std::uint32_t returns) {
   const Bytes whole = message.properties();
   auto fitting =
       fit_properties(returns == 0 ? std::string(whole) : with_delivery_count(whole, returns),
-                     frame_max_ - amqp::kFrameOverheadBytes - kContentHeaderBytes);
+                     frame_max_ - amqp::kFrameOverheadBytes - amqp::kContentHeaderBytes);
   if (!fitting) {
     header_too_large_ = true;
     mark_turn();

@@ -87,11 +87,11 @@ class ConnectionSession final : public broker::SessionSink {
     amqp::append_method_frame(out_.text(), channel, method);
     touch_output();
   }
-  // Header and body frames of a message; the method frame stands before. `returns`, if not 0, is
-  // told in the header x-delivery-count.
-  // The properties as they go out, with the count of returns. Nothing: they do not fit into a frame
-  // of this connection, which is closed when the turn ends (P3).
+  // A message's properties as they go out; `returns`, if not 0, is told in the header
+  // x-delivery-count. Nothing: they do not fit into a frame of this connection, which is closed
+  // when the turn ends (P3).
   std::optional<std::string> header_for(const broker::MessageView& message, std::uint32_t returns);
+  // Header and body frames of a message; the method frame stands before.
   void send_content(std::uint16_t channel, const BlockRef& block, Bytes properties);
   // Is it so small that each of its parts goes out in one frame, copied?
   bool fits_frames(const broker::MessageView& message) const {

@@ -11,8 +11,6 @@
 namespace warren::session {
 namespace {
 
-constexpr std::size_t kHeaderFixedBytes = 12;  // class, weight, body size
-
 char* write_bytes(char* to, Bytes bytes) {
   if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
   return to + bytes.size();
@@ -48,7 +46,7 @@ void DeliveryFrames::append(std::string& out, std::uint64_t delivery_tag, bool r
   const Bytes body = message.body();
   const std::size_t method_size =
       beginning_.size() + 8 + 1 + 1 + exchange.size() + 1 + routing_key.size();
-  const std::size_t header_size = kHeaderFixedBytes + properties.size();
+  const std::size_t header_size = amqp::kContentHeaderBytes + properties.size();
   const std::size_t body_frame_size = body.empty() ? 0 : body.size() + amqp::kFrameOverheadBytes;
   const std::size_t at = out.size();
   out.resize(at + method_size + header_size + 2 * amqp::kFrameOverheadBytes + body_frame_size);
@@ -64,7 +62,7 @@ void DeliveryFrames::append(std::string& out, std::uint64_t delivery_tag, bool r
                                 static_cast<std::uint32_t>(header_size));
   store_big_endian<std::uint32_t>(to, std::uint32_t{amqp::kClassBasic} << 16);  // weight 0
   store_big_endian<std::uint64_t>(to + 4, body.size());
-  to = write_frame_end(write_bytes(to + kHeaderFixedBytes, properties));
+  to = write_frame_end(write_bytes(to + amqp::kContentHeaderBytes, properties));
   if (!body.empty()) {
     to = amqp::write_frame_prefix(to, amqp::kFrameBody, channel_,
                                   static_cast<std::uint32_t>(body.size()));

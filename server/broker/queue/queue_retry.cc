@@ -15,7 +15,8 @@ std::int64_t Queue::retry_delay_ms(const ReadyMessage& message, Settlement how) 
   if (!retry) return 0;
   const bool delayed = how == Settlement::requeue_failed ? retry->failed : retry->returned;
   if (!delayed) return 0;
-  return std::min(retry->min_ms * message.returns, retry->max_ms);
+  if (message.returns > retry->max_ms / retry->min_ms) return retry->max_ms;
+  return retry->min_ms * message.returns;
 }
 
 void Queue::wait(Lane& lane, ReadyMessage message, std::int64_t delay_ms) {

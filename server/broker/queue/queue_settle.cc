@@ -43,15 +43,13 @@ void Queue::requeue(Place place, Unacked unacked, Settlement how) {
   Lane& lane = *lanes_[lane_of(place)];
   ReadyMessage& message = unacked.message;
   message.redelivered = true;
-  ++message.returns;
+  if (settings_.counts_returns) ++message.returns;
   if (settings_.delivery_limit && message.returns > *settings_.delivery_limit) {
     leave(lane, std::move(message), DeathReason::delivery_limit);
     return;
   }
   if (settings_.counts_returns && message.kept == Kept::durable) {
     log(lane).note_returns(message.seq, message.returns);
-  } else {
-    message.returns = settings_.counts_returns ? message.returns : 0;
   }
   if (const std::int64_t delay_ms = retry_delay_ms(message, how); delay_ms > 0) {
     return wait(lane, std::move(message), delay_ms);

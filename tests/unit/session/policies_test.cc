@@ -120,6 +120,35 @@ TEST_P(Policies, RefusalsBeginWithThePolicy) {
   b.expect<amqp::BasicAck>(1);
 }
 
+// What was counted stays counted while nobody counts.
+TEST_P(Policies, CountsOfReturnsOutliveTheirPolicy) {
+  SimClient& a = near();
+  declare(a, "q");
+  put(a, "q", "m");
+  const auto retry = policy("retry", "q", FieldTable().set("delayed-retry-min", 100));
+  const auto give_back = [&] {
+    amqp::BasicGet get;
+    get.queue = "q";
+    a.call(1, get);
+    const Received got = a.expect<amqp::BasicGetOk>(1);
+    amqp::BasicNack nack;
+    nack.delivery_tag = SimClient::as<amqp::BasicGetOk>(got).delivery_tag;
+    nack.requeue = true;
+    a.call(1, nack);
+  };
+  EXPECT_EQ(set(retry), "");
+  give_back();
+  EXPECT_EQ(depth(a, "q"), 0U);
+  EXPECT_EQ(clear("retry"), "");  // what waits is ready
+  EXPECT_EQ(depth(a, "q"), 1U);
+  give_back();
+  EXPECT_EQ(depth(a, "q"), 1U);
+  EXPECT_EQ(set(retry), "");
+  const Received got = get(a, "q");
+  const auto headers = amqp::decode_table(properties(got).headers->value);
+  EXPECT_EQ(amqp::as_integer(*headers->find("x-delivery-count")), 1);
+}
+
 TEST_P(Policies, AlternateExchange) {
   SimClient& a = near();
   SimClient& b = far();
