@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -51,11 +52,18 @@ class DamagedTable : public ::testing::Test {
 
   std::string make() {
     const auto kv = open();
-    return kv != nullptr && put_some(*kv, LogId(4), 1, 50) ? "made" : "cannot make it";
+    if (kv == nullptr || !put_some(*kv, LogId(4), 1, 50)) return "cannot make it";
+    // It is written in the background, and not at all once the store is closed.
+    const auto deadline = std::chrono::steady_clock::now() + kWaitMax;
+    while (oldest_table().empty()) {
+      if (std::chrono::steady_clock::now() > deadline) return "no table";
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return "made";
   }
 
-  // In the middle of the first data block of the oldest table.
-  std::string flip() {
+  // Empty: there is none, or none that is whole.
+  std::string oldest_table() const {
     std::string first;
     for (const auto& entry : fs::directory_iterator(path_)) {
       const std::string name = entry.path();
@@ -63,6 +71,12 @@ class DamagedTable : public ::testing::Test {
         if (first.empty() || name < first) first = name;
       }
     }
+    return first;
+  }
+
+  // In the middle of the first data block of the oldest table.
+  std::string flip() const {
+    const std::string first = oldest_table();
     if (first.empty()) return "no table";
     std::fstream stream(first, std::ios::in | std::ios::out | std::ios::binary);
     stream.seekp(500);
