@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The brokers that compare_peers holds against each other: started on loopback, in a folder of
-their own, stopped again."""
+"""The brokers that are measured: started on loopback, in a folder of their own, stopped again. And
+the machine below them."""
 
 import contextlib
 import os
 import pathlib
+import platform
 import shlex
 import shutil
 import signal
@@ -21,7 +22,38 @@ STOP_SECONDS = 60
 
 
 def say(text):
-    print(f"compare_peers: {text}", file=sys.stderr, flush=True)
+    print(f"{pathlib.Path(sys.argv[0]).name}: {text}", file=sys.stderr, flush=True)
+
+
+def default_bin():
+    return ROOT / "build/release/bin"
+
+
+def default_work():
+    return ROOT / "build"
+
+
+def build_tools(folder):
+    if all((folder / name).exists() for name in ("warrend", "warren-perf")):
+        return
+    subprocess.run([str(ROOT / "scripts/dev"), "build", "release", "warrend", "warren-perf"],
+                   check=True, stdout=sys.stderr)
+
+
+def machine():
+    model = ""
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory / 2**30, 1),
+            "kernel": platform.release()}
+
+
+def file_system(path):
+    done = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", str(path)], capture_output=True,
+                          text=True, timeout=20, check=False)
+    return done.stdout.strip()
 
 
 def free_ports(count):
