@@ -104,11 +104,11 @@ SECTIONS = {
 
 def to_markdown(measured):
     host = measured["machine"]
-    out = [f"Measured {measured['date']} in {measured['minutes']} minutes: {measured['version']}, on "
-           f"{host['cores']} cores ({host['cpu']}), {host['memory_gib']} GiB, "
+    out = [f"Measured {measured['date']} in {measured['minutes']} minutes: "
+           f"{measured['version']}, on {host['cores']} cores ({host['cpu']}), {host['memory_gib']} GiB, "
            f"{host['file_system']}, Linux {host['kernel']}; rates and latencies are medians of "
-           f"{measured['rounds']} alternating run(s) of {measured['seconds_each']} s. Written and on "
-           "disk: of the broker, as multiples of the bodies' bytes."]
+           f"{measured['rounds']} alternating run(s) of {measured['seconds_each']} s. Written and "
+           "on disk: of the broker, as multiples of the bodies' bytes."]
     if measured["quick"]:
         out.append("A quick run: an impression, not a measurement.")
     for name, (title, render) in SECTIONS.items():

@@ -5,11 +5,11 @@
 
 namespace warren {
 
-std::uint32_t crc32c(Bytes bytes) {
+std::uint32_t crc32c(Bytes bytes, std::uint32_t before) {
   // ISA-L counts in int and does not write through its pointer; it neither inverts before nor
   // after.
   constexpr std::size_t kStep = std::size_t{1} << 30;
-  std::uint32_t crc = 0xFFFFFFFFu;
+  std::uint32_t crc = before ^ 0xFFFFFFFFu;
   while (!bytes.empty()) {
     const Bytes part = bytes.substr(0, kStep);
     auto* const data = reinterpret_cast<unsigned char*>(const_cast<char*>(part.data()));

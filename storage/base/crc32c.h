@@ -9,6 +9,7 @@
 
 namespace warren {
 
-std::uint32_t crc32c(Bytes bytes);
+// Of the bytes that gave `before`, followed by these.
+std::uint32_t crc32c(Bytes bytes, std::uint32_t before = 0);
 
 }  // namespace warren

@@ -39,6 +39,7 @@ struct LogState {
   Seq delivered_mark = 0;         // every seq above was never delivered (R13)
   bool has_due = false;           // read_due() may find something
   bool has_returns = false;       // some message may have come back
+  bool expires = false;           // MessageNotes::expires of some message, once
 };
 
 // What a log keeps of a message beside its block. Given at append, and again when it is settled.
@@ -46,6 +47,7 @@ struct MessageNotes {
   std::uint64_t weight = 0;   // summed up in LogState::live_weight: the queue's own measure
   std::int64_t due_ms = 0;    // durable messages only: listed by read_due(); 0: not listed
   std::uint32_t returns = 0;  // at settle: what note_returns() said last
+  bool expires = false;       // at append: has a deadline, listed or not
 };
 
 struct StoredMessage {

@@ -10,20 +10,20 @@
 
 namespace warren::storage {
 
-void QueueLogImpl::hand_over(HandOver& out) {
+void QueueLogImpl::hand_over(HandOver& out, Instant now) {
   LogCommit commit;
   commit.log = id_;
   // Deletions first: what is added below is never among them.
   commit.number = ++hand_overs_;
   hand_over_settled(out);
   hand_over_notes(out);
-  hand_over_open(out, commit);
+  hand_over_open(out, commit, now);
   hand_over_state(out, commit);
   touched_ = false;
   if (commit.last != 0 || commit.mark != 0 || !fetched_.empty()) out.logs.push_back(commit);
 }
 
-void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
+void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit, Instant now) {
   if (open_live_ == 0) return;
   struct Part {
     std::vector<ChunkEntry> entries;
@@ -36,15 +36,16 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
     const std::size_t block_bytes = entry.block->size();
     const std::size_t bytes = block_bytes + kChunkIndexEntryBytes;
     const bool full =
-        !part.entries.empty() && (part.bytes + bytes > chunk_bytes_max_ ||
-                                  part.entries.size() == kChunkEntriesMax ||
-                                  entry.seq - part.entries.front().seq > kChunkSpanMax);
+        !part.entries.empty() &&
+        (part.bytes + bytes > chunk_bytes_max_ || part.entries.size() == kChunkEntriesMax ||
+         entry.seq - part.entries.front().seq > kChunkSpanMax);
     if (full) {
       add_chunk(out, part.entries, entry.durability);
       part.entries.clear();
       part.bytes = 0;
     }
     part.entries.push_back(ChunkEntry{entry.seq, entry.block->bytes()});
+    expires_ = expires_ || entry.notes.expires;
     if (entry.notes.due_ms != 0) {
       has_due_ = true;
       out.batch.put(Family::queue_due, encode_due_key({id_, entry.notes.due_ms, entry.seq}),
@@ -53,10 +54,7 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
     part.bytes += bytes;
     out.appended_bytes += block_bytes;
     gathering_.open_bytes -= block_bytes;
-    if (entry.has_token) {
-      --gathering_.tokens_waiting;
-      out.tokens.push_back(entry.token);
-    }
+    if (entry.has_token) out.tokens.push_back(entry.token);
     if (commit.first == 0) commit.first = entry.seq;
     commit.last = entry.seq;
   }
@@ -66,6 +64,13 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
   }
   WARREN_INVARIANT(S2, commit.first > handed_over_ && commit.last < next_);
   handed_over_ = commit.last;
+  if (tokens_open_ > 0) {
+    forecast_.on_handed_over(commit.first, commit.last, open_live_, now);
+    gathering_.tokens_waiting -= tokens_open_;
+    if (!patient_) --gathering_.impatient_logs;
+    tokens_open_ = 0;
+    hoped_before_ = 0;
+  }
   live_count_ += open_durable_count_;
   live_bytes_ += open_durable_bytes_;
   live_weight_ += open_durable_weight_;
@@ -170,6 +175,7 @@ LogStateRecord QueueLogImpl::record(Seq mark) const {
   record.live_weight = live_weight_;
   record.has_due = has_due_;
   record.has_returns = has_returns_;
+  record.expires = expires_;
   return record;
 }
 

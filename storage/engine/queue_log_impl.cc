@@ -28,6 +28,7 @@ QueueLogImpl::QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, G
   acks_stored_ = stored_;
   has_due_ = state.has_due;
   has_returns_ = state.has_returns;
+  expires_ = state.expires;
   if (state.live_count > 0) keep_unread(state.head, state.next);
 }
 
@@ -56,13 +57,29 @@ void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability, const 
   entry.block = std::move(block);
   entry.durability = durability;
   entry.notes = notes;
-  if (token != nullptr) {
-    entry.token = *token;
-    entry.has_token = true;
-    ++gathering_.tokens_waiting;
-  }
+  if (token != nullptr) take_token(entry, *token);
   ++open_live_;
   touch();
+}
+
+void QueueLogImpl::take_token(OpenEntry& entry, const CommitToken& token) {
+  entry.token = token;
+  entry.has_token = true;
+  ++gathering_.tokens_waiting;
+  if (tokens_open_++ > 0) return;
+  patient_ = forecast_.is_good();
+  if (!patient_) ++gathering_.impatient_logs;
+}
+
+void QueueLogImpl::return_token(OpenEntry& entry) {
+  entry.has_token = false;
+  --gathering_.tokens_waiting;
+  if (--tokens_open_ > 0) return;
+  if (patient_) {
+    forecast_.on_success();
+  } else {
+    --gathering_.impatient_logs;
+  }
 }
 
 void QueueLogImpl::forget_open(OpenEntry& entry) {
@@ -75,7 +92,7 @@ void QueueLogImpl::forget_open(OpenEntry& entry) {
     open_durable_weight_ -= entry.notes.weight;
   }
   if (entry.has_token) {
-    --gathering_.tokens_waiting;
+    return_token(entry);
     gathering_.ready.push_back(entry.token);
   }
   entry.block.reset();
@@ -94,9 +111,15 @@ QueueLogImpl::OpenEntry* QueueLogImpl::find_open(Seq seq) {
 std::optional<CommitToken> QueueLogImpl::detach_token(Seq seq) {
   OpenEntry* const entry = find_open(seq);
   if (entry == nullptr || entry->block == nullptr || !entry->has_token) return std::nullopt;
-  entry->has_token = false;
-  --gathering_.tokens_waiting;
+  return_token(*entry);
   return entry->token;
+}
+
+bool QueueLogImpl::hopes_in_vain() const {
+  if (tokens_open_ == 0 || !patient_) return false;
+  return std::ranges::any_of(open_, [this](const OpenEntry& entry) {
+    return entry.seq < hoped_before_ && entry.block != nullptr && entry.has_token;
+  });
 }
 
 bool QueueLogImpl::settle_open(Seq seq, std::uint64_t bytes) {
@@ -119,6 +142,7 @@ void QueueLogImpl::settle(Seq seq, std::uint64_t bytes, const MessageNotes& note
     if (has_returns_) dead_returns_.push_back(seq);
   }
   if (settle_open(seq, bytes)) return;
+  if (forecast_.settled(seq)) gathering_.sampled.push_back(this);
   if (notes.due_ms != 0) dead_due_.push_back(DueEntry{notes.due_ms, seq, 0});
   if (const ChunkTable::Found found = durable_chunks_.find(seq); found.chunk != nullptr) {
     settle_durable(*found.chunk, found.index, bytes, notes);
@@ -251,6 +275,7 @@ LogState QueueLogImpl::state() const {
   state.live_weight = live_weight_ + open_durable_weight_;
   state.has_due = has_due_;
   state.has_returns = has_returns_;
+  state.expires = expires_;
   state.delivered_mark = std::max(mark_.durable(), mark_.exact());
   return state;
 }

@@ -19,6 +19,7 @@
 #include "storage/engine/hand_over.h"
 #include "storage/engine/log_reader.h"
 #include "storage/engine/queue_log.h"
+#include "storage/engine/settle_forecast.h"
 #include "storage/record/log_state_record.h"
 
 namespace warren::storage {
@@ -39,6 +40,8 @@ struct Gathering {
   std::uint64_t open_bytes = 0;         // blocks in open lists
   std::uint64_t uncommitted_bytes = 0;  // these, and the ones that were handed over
   std::uint64_t tokens_waiting = 0;     // on messages in open lists
+  std::uint64_t impatient_logs = 0;     // with tokens that wait for a commit, not for a settlement
+  std::vector<QueueLogImpl*> sampled;   // SettleForecast::on_sampled() is due
   bool mark_wanted = false;             // a delivery waits, or soon will
 };
 
@@ -78,7 +81,12 @@ class QueueLogImpl final : public QueueLog {
 
   // --- the shard's side ---
   // Moves everything gathered into `out`.
-  void hand_over(HandOver& out);
+  void hand_over(HandOver& out, Instant now);
+  // What is gathered now is not waited for, in the hope that it is settled before its commit.
+  void begin_hope() { hoped_before_ = next_; }
+  // Some of it is not settled, and somebody waits for its token.
+  bool hopes_in_vain() const;
+  SettleForecast& forecast() { return forecast_; }
 
   struct Committed {
     bool stored = false;       // tell the queue: [first, last] may be released
@@ -134,8 +142,10 @@ class QueueLogImpl final : public QueueLog {
   void adopt_fetched(ReadOutcome& outcome, std::map<Seq, Fetched>::iterator fetched);
   void settle_paged(ChunkTable::Found found);
   void forget_open(OpenEntry& entry);
+  void take_token(OpenEntry& entry, const CommitToken& token);
+  void return_token(OpenEntry& entry);
 
-  void hand_over_open(HandOver& out, LogCommit& commit);
+  void hand_over_open(HandOver& out, LogCommit& commit, Instant now);
   void add_chunk(HandOver& out, const std::vector<ChunkEntry>& entries, Durability durability);
   void hand_over_settled(HandOver& out);
   void hand_over_notes(HandOver& out);
@@ -155,6 +165,10 @@ class QueueLogImpl final : public QueueLog {
   std::vector<OpenEntry> open_;
   std::size_t open_live_ = 0;
   std::size_t open_hint_ = 0;
+  std::uint64_t tokens_open_ = 0;
+  bool patient_ = false;  // since the first of these: they wait for a settlement
+  Seq hoped_before_ = 0;
+  SettleForecast forecast_;
   std::uint64_t open_durable_count_ = 0;
   std::uint64_t open_durable_bytes_ = 0;
   std::uint64_t open_durable_weight_ = 0;
@@ -202,6 +216,7 @@ class QueueLogImpl final : public QueueLog {
   bool spilled_ = false;      // ... in spill
   bool has_due_ = false;      // ... in queue_due
   bool has_returns_ = false;  // ... in queue_returns
+  bool expires_ = false;      // LogState::expires
   bool damaged_ = false;      // losses were met: the counters are as good as they can be
 };
 

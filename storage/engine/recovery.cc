@@ -126,6 +126,7 @@ Status Recovery::read_states() {
     state.delivered_mark = record->delivered_mark;
     state.has_due = record->has_due;
     state.has_returns = record->has_returns;
+    state.expires = record->expires;
   }
   return cursor->status();
 }

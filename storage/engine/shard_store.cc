@@ -43,6 +43,7 @@ void ShardStoreImpl::drop_log(LogId log) {
   WARREN_ASSERT(at != logs_.end());
   at->second->drop(changes_, spill_changes_);
   std::erase(gathering_.touched, at->second.get());
+  std::erase(gathering_.sampled, at->second.get());
   logs_.erase(at);
 }
 
@@ -84,45 +85,71 @@ bool ShardStoreImpl::anything_gathered() const {
          !tokens_.empty() || !fanouts_.empty();
 }
 
-bool ShardStoreImpl::must_hand_over(Instant now) const {
+// What waits for its settlement waits for kPatience, for twice that when it came a little late.
+bool ShardStoreImpl::hopes_in_vain(Instant now) {
+  if (hope_.has_value()) {
+    if (now - *hope_ < SettleForecast::kPatience) return false;
+    bool in_vain = false;
+    for (QueueLogImpl* const log : gathering_.touched) {
+      if (!log->hopes_in_vain()) continue;
+      log->forecast().on_failure();
+      in_vain = true;
+    }
+    if (in_vain) return true;
+  }
+  hope_ = now;
+  for (QueueLogImpl* const log : gathering_.touched) log->begin_hope();
+  return false;
+}
+
+bool ShardStoreImpl::must_hand_over(Instant now) {
   // A part of a fan-out never waits: the other shards' commits wait for it.
   if (!fanouts_.empty()) return true;
   if (held_ || in_flight_ > 0) return false;
-  const bool waited_for = gathering_.tokens_waiting > 0 || !tokens_.empty() ||
+  const bool waited_for = gathering_.impatient_logs > 0 || !tokens_.empty() ||
                           definitions_changed_ || gathering_.mark_wanted;
-  return waited_for || gathering_.open_bytes > kOpenBytesMax ||
-         now - *oldest_ >= idle_commit_delay_;
+  if (waited_for || gathering_.open_bytes > kOpenBytesMax || now - *oldest_ >= idle_commit_delay_) {
+    return true;
+  }
+  if (gathering_.tokens_waiting > 0) return hopes_in_vain(now);
+  hope_.reset();
+  return false;
 }
 
 Instant ShardStoreImpl::end_turn(Instant now) {
+  for (QueueLogImpl* const log : gathering_.sampled) log->forecast().on_sampled(now);
+  gathering_.sampled.clear();
   give_back_ready();
   if (anything_gathered()) {
     if (!oldest_.has_value()) oldest_ = now;
     if (must_hand_over(now)) {
       ++in_flight_;
-      committer_.submit(gather());
+      committer_.submit(gather(now));
     }
   }
   // What the callbacks above settled comes back in the next turn, which is to be now.
   if (!gathering_.ready.empty()) return now;
   if (!anything_gathered() || held_ || in_flight_ > 0) return Instant::max();
-  return *oldest_ + idle_commit_delay_;
+  const Instant idle = *oldest_ + idle_commit_delay_;
+  return hope_.has_value() ? std::min(idle, *hope_ + SettleForecast::kPatience) : idle;
 }
 
-std::unique_ptr<HandOver> ShardStoreImpl::gather() {
+std::unique_ptr<HandOver> ShardStoreImpl::gather(Instant now) {
   auto out = std::make_unique<HandOver>();
   out->shard = index_;
   out->batch.splice(changes_);
   out->spill.splice(spill_changes_);
   out->fanouts = std::exchange(fanouts_, {});
-  for (QueueLogImpl* const log : gathering_.touched) log->hand_over(*out);
+  for (QueueLogImpl* const log : gathering_.touched) log->hand_over(*out, now);
   gathering_.touched.clear();
-  WARREN_ASSERT(gathering_.tokens_waiting == 0 && gathering_.open_bytes == 0);
+  WARREN_ASSERT(gathering_.tokens_waiting == 0 && gathering_.impatient_logs == 0 &&
+                gathering_.open_bytes == 0);
   out->tokens.insert(out->tokens.end(), tokens_.begin(), tokens_.end());
   tokens_.clear();
   gathering_.mark_wanted = false;
   definitions_changed_ = false;
   oldest_.reset();
+  hope_.reset();
   return out;
 }
 
@@ -183,7 +210,7 @@ void ShardStoreImpl::finish_read(LogId log, ReadRequest::Kind kind, Result<ReadO
 }
 
 std::unique_ptr<HandOver> ShardStoreImpl::final_hand_over() {
-  std::unique_ptr<HandOver> out = gather();
+  std::unique_ptr<HandOver> out = gather(Instant::max());
   for (const auto& [id, log] : logs_) log->write_final_state(out->batch);
   return out;
 }

@@ -48,8 +48,9 @@ class ShardStoreImpl final : public ShardStore,
 
  private:
   bool anything_gathered() const;
-  bool must_hand_over(Instant now) const;
-  std::unique_ptr<HandOver> gather();
+  bool must_hand_over(Instant now);
+  bool hopes_in_vain(Instant now);
+  std::unique_ptr<HandOver> gather(Instant now);
   void give_back_ready();
   void complete(HandOvers& done);
   void finish_read(LogId log, ReadRequest::Kind kind, Result<ReadOutcome>& outcome);
@@ -72,6 +73,7 @@ class ShardStoreImpl final : public ShardStore,
   bool held_ = false;
   bool definitions_changed_ = false;
   std::optional<Instant> oldest_;  // since when something is gathered
+  std::optional<Instant> hope_;    // since when what was gathered then may wait for its settlement
   std::size_t in_flight_ = 0;      // hand-overs that are not durable yet
 };
 

@@ -246,8 +246,9 @@ void Plan::plan_state(LogId log, const Found& found) {
   if (stored == catalog_.states.end()) {
     if (found.last == 0) return;
     wanted.head = found.count > 0 ? found.first : wanted.next;
-    // Nobody knows what was delivered: all of it may have been.
+    // Nobody knows what was delivered: all of it may have been. Nor what it was.
     wanted.delivered_mark = found.last;
+    wanted.expires = true;
   } else if (found.count == 0 && state.head <= state.next && state.live_count == 0) {
     wanted.head = state.head;  // sound as it is
   }

@@ -13,6 +13,8 @@
 #include <rocksdb/write_batch.h>
 
 #include "storage/base/assert.h"
+#include "storage/base/log.h"
+#include "storage/kv/rocks_crc32c.h"
 #include "storage/kv/rocks_cursor.h"
 #include "storage/kv/rocks_doctor.h"
 #include "storage/kv/rocks_events.h"
@@ -163,6 +165,7 @@ Result<std::unique_ptr<KvStore>> open_unguarded(rocksdb::Env& env, const std::st
                                                 const RocksSettings& settings) {
   WARREN_CHECK(repair_manifest_tail(path));
   if (!settings.skip_damaged_log_records) WARREN_CHECK(check_write_ahead_logs(path));
+  if (!rocks_crc32c_is_fast()) WLOG(info, "RocksDB computes its checksums in its own way");
   const auto cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
   const auto events = std::make_shared<RocksEvents>();
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

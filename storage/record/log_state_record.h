@@ -20,6 +20,7 @@ struct LogStateRecord {
   std::uint64_t live_weight = 0;  // since version 2
   bool has_due = false;           // since version 2: queue_due may have entries
   bool has_returns = false;       // since version 2: queue_returns may have records
+  bool expires = false;           // since version 2: some message may have a deadline
 
   friend bool operator==(const LogStateRecord&, const LogStateRecord&) = default;
 };

@@ -50,7 +50,7 @@ void Queue::recover(const storage::LogState& state) {
   at.ready.start_on_disk(state);
   if (state.has_due || state.live_count > 0) at.expiry.start_on_disk(state.has_due);
   // Its messages stay on disk until somebody wants them: also those whose time has come.
-  const bool expires = settings_.message_ttl_ms || settings_.dead_letter_exchange;
+  const bool expires = state.expires || settings_.message_ttl_ms || settings_.dead_letter_exchange;
   if (state.has_due || (expires && state.live_count > 0)) host_.schedule(*this);
 }
 

@@ -74,6 +74,7 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
     storage::MessageNotes notes;
     notes.weight = message.body_bytes;
     if (message.indexed) notes.due_ms = message.deadline_ms;
+    notes.expires = message.deadline_ms != kNoDeadline;
     log(lane).append(message.seq, std::move(block), storage::Durability::durable, confirm, notes);
   } else {
     // A message that only memory holds cannot lie behind the gap; beyond the budget it is paged.

@@ -79,6 +79,19 @@ TEST_P(QueueFeatures, MessagesExpireOnDiskOutOfTheirTurn) {
   EXPECT_EQ(all.size(), 5999U * 2001 - 1);
 }
 
+// B9, also in a queue that nobody touches after a restart, and of messages that are in no index.
+TEST_P(QueueFeatures, MessagesExpireAfterARestartWithoutAnyUse) {
+  SimClient& a = near();
+  declare(a, "q");
+  for (const char* life : {"1000", "2000", "3600000"}) put(a, "q", "m", life);
+  broker_.stop();
+  broker_.start();
+  advance(2100ms);
+  EXPECT_EQ(depth(near(), "q"), 1U);
+  advance(3600s);
+  EXPECT_EQ(depth(near(), "q"), 0U);
+}
+
 TEST_P(QueueFeatures, ARequeuedMessageKeepsItsDeadline) {
   SimClient& a = near();
   declare(a, "q", FieldTable().set("x-message-ttl", 1000));

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "storage/kv/memory_store.h"
+#include "storage/kv/rocks_crc32c.h"
 #include "storage/kv/rocks_store.h"
 
 namespace warren::storage {
@@ -270,6 +271,12 @@ TEST(MemoryDisk, FailsWhenTold) {
   EXPECT_FALSE(put("c"));
   disk->lose_unsynced();
   EXPECT_EQ(disk->key_count(Family::queue_log), 2u);
+}
+
+// A RocksDB that is built another way would fall back to tables without a word.
+TEST(RocksCrc32c, IsOurs) {
+  EXPECT_TRUE(rocks_crc32c_is_fast());
+  EXPECT_EQ(rocksdb::crc32c::Extend(0, "123456789", 9), 0xE3069283u);
 }
 
 }  // namespace

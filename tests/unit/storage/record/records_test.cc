@@ -81,6 +81,7 @@ TEST(Records, LayoutsAreTheDocumentedOnes) {
   LogStateRecord state{2, 6, 1, 1, 4096};
   state.live_weight = 1;
   state.has_due = true;
+  state.expires = true;
   EXPECT_EQ(hex(encode_log_state(state)).substr(8),
             "02"
             "0000000000000002"
@@ -89,7 +90,7 @@ TEST(Records, LayoutsAreTheDocumentedOnes) {
             "0000000000000001"
             "0000000000001000"
             "0000000000000001"
-            "01");
+            "05");
   EXPECT_EQ(hex(encode_due_key({LogId(1), 2, 3})),
             "0000000000000001"
             "0000000000000002"
