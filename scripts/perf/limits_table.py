@@ -34,8 +34,8 @@ def rate_rows(runs):
                mebi(median(all_of_it, "server_anonymous_peak_bytes"))]
 
 
-RATE_HEADS = ["load", "published /s", "delivered /s", "against the first", "broker us/msg published",
-              "anonymous peak MiB"]
+RATE_HEADS = ["load", "published /s", "delivered /s", "against the first",
+              "broker us/msg published", "anonymous peak MiB"]
 
 
 def depth_table(one):
@@ -105,8 +105,8 @@ SECTIONS = {
 def to_markdown(measured):
     host = measured["machine"]
     out = [f"Measured {measured['date']} in {measured['minutes']} minutes: "
-           f"{measured['version']}, on {host['cores']} cores ({host['cpu']}), {host['memory_gib']} GiB, "
-           f"{host['file_system']}, Linux {host['kernel']}; rates and latencies are medians of "
+           f"{measured['version']}, on {host['cores']} cores ({host['cpu']}), "
+           f"{host['memory_gib']} GiB, {host['file_system']}, Linux {host['kernel']}; rates and latencies are medians of "
            f"{measured['rounds']} alternating run(s) of {measured['seconds_each']} s. Written and "
            "on disk: of the broker, as multiples of the bodies' bytes."]
     if measured["quick"]:
