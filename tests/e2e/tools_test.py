@@ -206,6 +206,14 @@ class PerfFailures(PerfCase):
         perf(code=2)
         self.assertIn("--pid", self.refused(2, "throughput", "--uri", self.uri, "--pid",
                                             "999999999"))
+        self.assertIn("0 is no rate", self.refused(2, "rates", "--uri", self.uri, "--rates", "0"))
+        perf("deep", "fill", "--uri", self.uri, "-n", "0", code=2)
+        perf("deep", "fill", "--uri", self.uri, "--data-dir", str(self.folder / "none"), code=2)
+        # Nothing is stopped that is only of the same port.
+        shown = perf("deep", "restart", "--uri", f"amqp://192.0.2.1:{self.broker.port}",
+                     "--command", "false", code=2)[1]
+        self.assertIn("--pid", shown)
+        self.assertTrue(self.broker.running())
 
     def test_what_the_broker_refuses_is_told_with_its_words(self):
         queue = self.name()
@@ -303,6 +311,9 @@ class PerfWorkloads(PerfCase):
         self.assertEqual(drained["consumed"], 20000)
         self.assertTrue(drained["verified"]["sound"], drained)
         perf("deep", "drain", *options, code=1)
+        shown = perf("deep", "restart", "--uri", uri, "-u", "deep", "--command", "false",
+                     code=1)[1]
+        self.assertIn("has ended", shown)
 
     def test_completion_is_a_script_that_knows_the_commands(self):
         script = perf("completion")[0]
