@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What becomes of a message that leaves a queue without being acknowledged: the copy for the
-// dead-letter exchange, with its history (compatibility: section 1.5). Pure: blocks in, blocks out.
+// dead-letter exchange, with its history (docs/compatibility.md). Pure: blocks in, blocks out.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a queue's arguments and policies come to: plain values, read once per change and not per
 // message. Numeric limits of argument and policy: the smaller one; names: the argument's
-// (compatibility: section 1.4).
+// (docs/compatibility.md, policies).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publish -> queues: the default exchange, exchange-to-exchange bindings, alternate exchanges; one
-// copy per queue, and cycles end (compatibility: routing rules 28 to 31).
+// copy per queue, and cycles end (conformance rules 28 to 31).
 #pragma once
 
 #include <vector>

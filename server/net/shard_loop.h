@@ -55,7 +55,7 @@ class ShardLoop final : public Executor {
 
   // ---- on the shard's thread ----
   void adopt(boost::asio::ip::tcp::socket socket);
-  // Refuses new connections and closes those that are there: connection.close 320 (compatibility:
+  // Refuses new connections and closes those that are there: connection.close 320 (conformance
   // rule 68).
   void close_connections(std::string_view reason);
 

@@ -18,7 +18,7 @@ amqp::AmqpError no_last_queue() {
   return amqp::channel_error(amqp::ReplyCode::not_found, "no previously declared queue");
 }
 
-// From queue.bind and queue.unbind. Both names empty: the key is the queue's name (compatibility:
+// From queue.bind and queue.unbind. Both names empty: the key is the queue's name (conformance
 // rule 18).
 template <class Method>
 storage::BindingDefinition queue_binding(const Method& method, const std::string& queue) {
@@ -98,7 +98,7 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
   pending.name = definition.name;
   broker::DeclareQueue declare{{}, std::move(definition), session_.connection_id(), server_named};
   // A queue that is there and the same is asked for its counts directly: behind what this channel
-  // published to it, and not around by the control shard (compatibility: rule 41).
+  // published to it, and not around by the control shard (conformance rule 41).
   const broker::QueueHandle* const known = vhost().find_queue(declare.definition.name);
   if (known != nullptr && broker::same_queue(declare, *known)) {
     const broker::QueueId id = known->id;

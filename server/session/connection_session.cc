@@ -206,7 +206,7 @@ Outcome ConnectionSession::handle(const amqp::ConnectionClose&) {
     become_closed();
     return {};
   }
-  // Exclusive queues are gone before close-ok: their names are free again (compatibility: rule 24).
+  // Exclusive queues are gone before close-ok: their names are free again (conformance rule 24).
   state_ = State::peer_closing;
   awaits_release_ = true;
   released_ = true;
@@ -427,7 +427,7 @@ void ConnectionSession::on_turn_end() {
         amqp::ReplyCode::frame_error,
         fmt::format("the properties of a message need a frame of more than {} bytes", frame_max_));
   }
-  // Nothing is said behind close or close-ok (compatibility: rule 11).
+  // Nothing is said behind close or close-ok (conformance rule 11).
   if (state_ != State::open) confirm_channels_.clear();
   for (const std::uint16_t number : confirm_channels_) {
     Channel* const channel = find_channel(number);

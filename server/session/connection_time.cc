@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a connection does as time goes by: time-outs, heartbeats, and the disk alarm, under which
-// publishers are not read (compatibility: rule 62).
+// publishers are not read (conformance rule 62).
 #include "storage/base/log.h"
 
 #include "server/session/connection_session.h"

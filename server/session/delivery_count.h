@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The headers in which a queue that counts says how often a message came back: x-delivery-count and
-// x-acquired-count, as quorum queues have them (compatibility: section 1.3).
+// x-acquired-count, as quorum queues have them (docs/compatibility.md, x-delivery-limit).
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who the client is. The start of a conversation: protocol header, start, tune, open
-// (compatibility: section 1.1, rules 1 to 7); later on update-secret.
+// (conformance rules 1 to 7); later on update-secret.
 #include <algorithm>
 
 #include <fmt/format.h>

@@ -30,7 +30,7 @@ class UnackedWindow {
 
   // Moves what the tag settles to `out`, oldest first. False: the tag is not outstanding. Tag 0
   // with multiple settles everything; with multiple, the tag itself must be outstanding
-  // (compatibility: rule 43).
+  // (conformance rule 43).
   bool settle(std::uint64_t tag, bool multiple, std::vector<UnackedDelivery>& out);
   // Puts back what settle() gave: outstanding again, under the same tags.
   void restore(const std::vector<UnackedDelivery>& deliveries);

@@ -85,4 +85,15 @@ std::vector<std::string> RocksEvents::take_damaged() {
   return std::exchange(untaken_, {});
 }
 
+bool RocksEvents::is_damaged(const std::string& family) {
+  const std::lock_guard lock(mutex_);
+  return damaged_.contains(family);
+}
+
+void RocksEvents::forget_damage(const std::string& family) {
+  const std::lock_guard lock(mutex_);
+  damaged_.erase(family);
+  std::erase(untaken_, family);
+}
+
 }  // namespace warren::storage

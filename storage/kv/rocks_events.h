@@ -31,6 +31,10 @@ class RocksEvents final : public rocksdb::EventListener {
 
   // Families in which a compaction met damage since the last call: they are to be left alone.
   std::vector<std::string> take_damaged();
+  // Has a compaction met damage in the family, ever?
+  bool is_damaged(const std::string& family);
+  // The family was made anew.
+  void forget_damage(const std::string& family);
 
  private:
   std::mutex mutex_;

@@ -16,8 +16,12 @@ constexpr std::chrono::seconds kPassInterval{2};
 }  // namespace
 
 RocksReclaimer::RocksReclaimer(rocksdb::DB& db, std::vector<rocksdb::ColumnFamilyHandle*> families,
-                               const RocksSettings& settings)
-    : db_(db), families_(std::move(families)), settings_(settings), thread_([this] { run(); }) {}
+                               RocksEvents& events, const RocksSettings& settings)
+    : db_(db),
+      events_(events),
+      families_(std::move(families)),
+      settings_(settings),
+      thread_([this] { run(); }) {}
 
 RocksReclaimer::~RocksReclaimer() {
   {
@@ -46,7 +50,8 @@ void RocksReclaimer::run() {
     erased_.fetch_sub(erased, std::memory_order_relaxed);
     erased_before = 0;
     lock.unlock();
-    for (rocksdb::ColumnFamilyHandle* const family : families_) reclaim(family);
+    std::erase_if(families_,
+                  [this](rocksdb::ColumnFamilyHandle* family) { return !reclaim(family); });
     lock.lock();
   }
 }
@@ -57,25 +62,28 @@ std::uint64_t RocksReclaimer::property(rocksdb::ColumnFamilyHandle* family,
   return db_.GetIntProperty(family, name, &value) ? value : 0;
 }
 
-void RocksReclaimer::reclaim(rocksdb::ColumnFamilyHandle* family) {
+bool RocksReclaimer::reclaim(rocksdb::ColumnFamilyHandle* family) {
+  if (events_.is_damaged(family->GetName())) return false;
   if (property(family, rocksdb::DB::Properties::kLiveBlobFileSize) < settings_.reclaim_bytes_min) {
-    return;
+    return true;
   }
-  // Failures are told to the listener (rocks_events): nothing to do about them here.
-  if (!db_.Flush(rocksdb::FlushOptions(), family).ok() || stopping_) return;
+  // Failures are told to the listener (rocks_events). Damage would be met again in every pass.
+  rocksdb::Status status = db_.Flush(rocksdb::FlushOptions(), family);
+  if (!status.ok() || stopping_) return !status.IsCorruption();
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.canceled = &stopping_;
-  if (!db_.CompactRange(options, family, nullptr, nullptr).ok() || stopping_) return;
+  status = db_.CompactRange(options, family, nullptr, nullptr);
+  if (!status.ok() || stopping_) return !status.IsCorruption();
 
   const std::uint64_t size = property(family, rocksdb::DB::Properties::kLiveBlobFileSize);
   const std::uint64_t garbage = property(family, rocksdb::DB::Properties::kLiveBlobFileGarbageSize);
-  if (garbage < settings_.reclaim_bytes_min || garbage < size - garbage) return;
+  if (garbage < settings_.reclaim_bytes_min || garbage < size - garbage) return true;
   WLOG(info, "rewriting blob files bytes={} garbage={}", size, garbage);
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;
-  static_cast<void>(db_.CompactRange(options, family, nullptr, nullptr));
+  return !db_.CompactRange(options, family, nullptr, nullptr).IsCorruption();
 }
 
 }  // namespace warren::storage

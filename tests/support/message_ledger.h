@@ -40,6 +40,7 @@ class MessageLedger {
     std::uint64_t deliveries = 0;
     std::uint64_t redelivered = 0;
     std::uint64_t acks = 0;
+    std::uint64_t acks_firm = 0;        // of these: their return would be a violation
     std::uint64_t acked_came_back = 0;  // that were not firm
     std::uint64_t kills = 0;
   };

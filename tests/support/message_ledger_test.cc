@@ -111,6 +111,16 @@ TEST_F(Ledger, CountsAMessageWhoseAckNothingFollowed) {
   ledger.delivered(consumer, id, true);
   expect_clean();
   EXPECT_EQ(ledger.counts().acked_came_back, 1U);
+  EXPECT_EQ(ledger.counts().acks, 2U);
+  EXPECT_EQ(ledger.counts().acks_firm, 1U);
+}
+
+TEST_F(Ledger, CountsAnAckThatIsFirmOnce) {
+  for (int i = 0; i < 3; ++i) deliver_and_ack(ledger.sent(publisher, true));
+  ledger.acks_are_firm(consumer, 2);
+  ledger.acks_are_firm(consumer, 2);
+  ledger.acks_are_firm(consumer, 1);
+  EXPECT_EQ(ledger.counts().acks_firm, 2U);
 }
 
 TEST_F(Ledger, NamesAMessageWhoseAckIsFirm) {

@@ -41,7 +41,6 @@ void add_backup(CLI::App& app, const Common& common, Chosen& chosen);
 void add_export(CLI::App& app, const Common& common, Chosen& chosen);
 void add_import(CLI::App& app, const Common& common, Chosen& chosen);
 void add_repair(CLI::App& app, const Common& common, Chosen& chosen);
-void add_completion(CLI::App& app, Chosen& chosen);
 
 // Says it on stderr, and returns the exit code.
 int fail(int exit_code, const Error& error);

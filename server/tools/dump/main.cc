@@ -9,6 +9,7 @@
 
 #include "storage/base/log.h"
 
+#include "server/tools/base/completion.h"
 #include "server/tools/dump/commands.h"
 
 namespace {
@@ -70,7 +71,7 @@ int main(int argc, char** argv) {
   warren::dump::add_export(app, common, chosen);
   warren::dump::add_import(app, common, chosen);
   warren::dump::add_repair(app, common, chosen);
-  warren::dump::add_completion(app, chosen);
+  warren::tools::add_completion(app, chosen, {{"--format", "table json raw hex"}});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -200,14 +200,16 @@ int churn(Churn& options) {
   const auto cost = probe->cost();
   Outcome sum;
   for (unsigned i = 0; i < options.clients; ++i) {
-    if (!outcomes[i].status.ok()) {
-      return fail(explain(fmt::format("client {}", i + 1), outcomes[i].status.error()));
-    }
     sum.pairs += outcomes[i].pairs;
     sum.latency.merge(outcomes[i].latency);
-    const Status finished = churners[i]->finish();
-    if (!finished.ok()) return fail(finished.error());
+    // Each removes what it made, also when another one failed.
+    Status done = churners[i]->finish();
+    if (!outcomes[i].status.ok()) done = outcomes[i].status;
+    if (sum.status.ok() && !done.ok()) {
+      sum.status = explain(fmt::format("client {}", i + 1), done.error());
+    }
   }
+  if (!sum.status.ok()) return fail(sum.status.error());
   return report(options, sum, passed.count(), cost);
 }
 

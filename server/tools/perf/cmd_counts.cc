@@ -152,6 +152,7 @@ Status hold(const Counts& counts, ServerProbe& probe, Figures& figures) {
   for (unsigned i = 0; i < counts.count; ++i) {
     const Status added = holder.add(i);
     if (!added.ok()) {
+      static_cast<void>(holder.release());  // what is durable would stay
       return explain(fmt::format("number {} of {}", i + 1, counts.count), added.error());
     }
   }

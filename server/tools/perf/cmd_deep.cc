@@ -99,7 +99,8 @@ Status first_delivery(WireClient& client, const std::string& queue, Duration tim
   amqp::Frame frame;
   while (true) {
     const auto got = client.read(frame, deadline - std::chrono::steady_clock::now());
-    if (got == WireClient::Got::timeout) return Error{Errc::internal, "no delivery in time"};
+    if (got == WireClient::Got::timeout)
+      return Error{Errc::internal, "no delivery in time (--timeout)"};
     if (got == WireClient::Got::lost) return Error{Errc::io_error, client.why()};
     if (frame.type == amqp::kFrameMethod && !close_text(frame.payload).empty()) {
       return explain("", {Errc::io_error, close_text(frame.payload)});
@@ -108,10 +109,16 @@ Status first_delivery(WireClient& client, const std::string& queue, Duration tim
   }
 }
 
-Result<WireClient> connect_until(const Uri& uri, Instant deadline) {
+Result<WireClient> connect_until(const Restart& options, int pid, Instant deadline) {
   while (true) {
-    auto client = connect(uri);
+    auto client = connect(options.broker.uri);
     if (client.ok() || std::chrono::steady_clock::now() >= deadline) return client;
+    if (process_ended(pid)) {
+      return Error{Errc::internal,
+                   fmt::format("what --command started has ended; {}",
+                               options.log.empty() ? "--log FILE keeps what it says"
+                                                   : fmt::format("see {}", options.log))};
+    }
     std::this_thread::sleep_for(kRetry);
   }
 }
@@ -125,7 +132,7 @@ Result<RestartTimes> measure_restart(const Restart& options, const std::string& 
   RestartTimes times;
   const Instant began = std::chrono::steady_clock::now();
   WARREN_TRY(pid, start_process(options.command, options.log));
-  WARREN_TRY(WireClient client, connect_until(options.broker.uri, began + timeout));
+  WARREN_TRY(WireClient client, connect_until(options, pid, began + timeout));
   times.connected = since(began);
   WARREN_CHECK(first_delivery(client, queue, timeout));
   times.delivered = since(began);
@@ -136,8 +143,7 @@ Result<RestartTimes> measure_restart(const Restart& options, const std::string& 
 }
 
 Status stop_running(const Restart& options) {
-  const int pid =
-      options.broker.pid != 0 ? options.broker.pid : find_listener(options.broker.uri.port);
+  const int pid = find_broker(options.broker);
   if (pid == 0) return {};
   return end_process(pid, options.gently ? SIGTERM : SIGKILL, kStopTimeout);
 }
@@ -149,11 +155,16 @@ int restart(Restart& options) {
   if (const Status status = load.resolve(); !status.ok()) return fail(status.error());
   options.broker = load.broker;
   options.queues = load.queues;
+  if (options.broker.pid == 0 && !is_local(options.broker.uri.host)) {
+    return fail({Errc::invalid_argument,
+                 fmt::format("--uri: '{}' is not 127.0.0.1: --pid has to say which process to stop",
+                             options.broker.uri.host)});
+  }
   const std::string queue = Topology(options.queues).queues().front();
   if (const Status status = stop_running(options); !status.ok()) return fail(status.error());
   int pid = 0;
   const auto times = measure_restart(options, queue, pid);
-  if (options.stop && pid != 0) {
+  if (options.stop && pid != 0 && !process_ended(pid)) {
     const Status stopped = end_process(pid, SIGTERM, kStopTimeout);
     if (times.ok() && !stopped.ok()) return fail(stopped.error());
   }
@@ -182,7 +193,8 @@ void add_load(CLI::App& command, Deep& deep) {
   add_output_options(command, deep.load.output);
   add_csv_option(command, deep.load.output);
   command.add_option("--data-dir", deep.data_dir, "Report the bytes on disk of this directory")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(CLI::ExistingDirectory.description(""));
 }
 
 void add_fill(CLI::App& deep, Chosen& chosen) {
@@ -193,7 +205,9 @@ void add_fill(CLI::App& deep, Chosen& chosen) {
   traffic.sizes_text = "100";
   traffic.persistent = true;
   traffic.confirm_window = 5000;
-  command->add_option("-n,--messages", options->messages, "How many")->capture_default_str();
+  command->add_option("-n,--messages", options->messages, "How many")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
+      ->capture_default_str();
   add_load(*command, *options);
   command->callback([options, &chosen] { chosen = [options] { return fill(*options); }; });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // rates and sizes: the same load again and again, with one thing changed from step to step.
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -35,6 +36,11 @@ std::vector<std::string> heads(const char* first) {
 // Of delivery when there are consumers, else of the confirms.
 const LatencyHistogram& latency_of(const LoadReport& report) {
   return report.latency.count() != 0 ? report.latency : report.confirm_latency;
+}
+
+const char* latency_note(const LoadReport& report) {
+  if (report.latency.count() != 0) return "; ms from publish to delivery";
+  return report.confirm_latency.count() != 0 ? "; ms from publish to confirm" : "";
 }
 
 std::vector<std::string> row(std::string first, const LoadReport& report) {
@@ -88,7 +94,7 @@ class Steps {
       out["steps"] = steps_;
       print_json(out);
     } else {
-      print(scenario_text(load_) + "\n" + table_.text());
+      print(scenario_text(load_) + latency_note(last_) + "\n" + table_.text());
     }
     return code_;
   }
@@ -118,12 +124,15 @@ int rates(Sweep& sweep) {
       return fail({Errc::invalid_argument, "--rates: not numbers: " + sweep.rates_text});
     }
     wanted = parsed.take();
+    if (std::find(wanted.begin(), wanted.end(), 0.0) != wanted.end()) {
+      return fail({Errc::invalid_argument, "--rates: 0 is no rate"});
+    }
   }
   Steps steps(sweep.load, "rate");
   double rate = sweep.from;
   for (std::size_t i = 0; i < (wanted.empty() ? kStepsMax : wanted.size()); ++i) {
     if (!wanted.empty()) rate = wanted[i];
-    if (rate > sweep.to) break;
+    if (wanted.empty() && rate > sweep.to) break;
     LoadOptions step = sweep.load;
     step.traffic.total_rate = rate;
     if (!steps.run(step, rate)) return steps.code();
@@ -179,7 +188,7 @@ void add_rates(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->footer(
       "Stops at the first rate of which less than 95 % is published or consumed. Latencies count\n"
-      "from when a message was due.\n"
+      "from when a message was due. The queues are emptied before each step.\n"
       "Example: warren-perf rates -p -c 500 -a 20 -P 200 -s 1024 --from 1000 --factor 2\n");
   command->callback([sweep, &chosen] { chosen = [sweep] { return rates(*sweep); }; });
 }
@@ -191,7 +200,9 @@ void add_sizes(CLI::App& app, Chosen& chosen) {
   command->add_option("--sizes", sweep->sizes_text, "Body sizes, one step each")
       ->type_name("LIST")
       ->capture_default_str();
-  command->footer("Example: warren-perf sizes -p -c 500 -a 50 --sizes 16,1KiB,64KiB\n");
+  command->footer(
+      "The queues are emptied before each step.\n"
+      "Example: warren-perf sizes -p -c 500 -a 50 --sizes 16,1KiB,64KiB\n");
   command->callback([sweep, &chosen] { chosen = [sweep] { return sizes(*sweep); }; });
 }
 

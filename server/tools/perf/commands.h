@@ -35,7 +35,6 @@ void add_churn(CLI::App& app, Chosen& chosen);
 void add_counts(CLI::App& app, Chosen& chosen);
 void add_deep(CLI::App& app, Chosen& chosen);
 void add_plot(CLI::App& app, Chosen& chosen);
-void add_completion(CLI::App& app, Chosen& chosen);
 
 // Says it on stderr, and returns the exit code of its kind: not_found is a broker that cannot be
 // reached, invalid_argument is usage, all else a failure.

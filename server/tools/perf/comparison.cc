@@ -19,6 +19,11 @@ double of_latency(const LatencyHistogram& latency, double share) {
   return latency.count() == 0 ? -1 : latency.percentile_ms(share);
 }
 
+// 1240x, 12.4x, 0.0124x.
+std::string times_text(double ratio) {
+  return ratio >= 100 ? fmt::format("{:.0f}x", ratio) : fmt::format("{:.3g}x", ratio);
+}
+
 double rate_or_unknown(double rate) {
   return rate > 0 ? rate : -1;
 }
@@ -114,7 +119,7 @@ std::string Comparison::text() const {
           fmt::format("{:.{}f}", median(broker.values[figure]), figures()[figure].digits));
     }
     for (std::size_t i = 1; i < brokers_.size(); ++i) {
-      row.push_back(fmt::format("{:.3g}x", ratio(figure, brokers_[i])));
+      row.push_back(times_text(ratio(figure, brokers_[i])));
     }
     table.add(std::move(row));
   }

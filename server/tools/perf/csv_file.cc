@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -32,6 +33,7 @@ bool parse_row(std::string_view line, std::vector<std::optional<double>>& row) {
     double value = 0;
     const auto [stop, error] = std::from_chars(field.data(), field.data() + field.size(), value);
     if (error != std::errc{} || stop != field.data() + field.size()) return false;
+    if (!std::isfinite(value)) return false;
     row.emplace_back(value);
   }
   return true;

@@ -43,7 +43,9 @@ LatencyHistogram LatencyHistogram::since(const LatencyHistogram& earlier) const 
 }
 
 std::uint64_t LatencyHistogram::percentile(double share) const {
-  const auto wanted = static_cast<std::uint64_t>(std::llround(share * static_cast<double>(count_)));
+  // Not one more for what a product of doubles is off.
+  const double rank = std::ceil(share * static_cast<double>(count_) * (1 - 1e-12));
+  const auto wanted = static_cast<std::uint64_t>(rank);
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < kBuckets && count_ != 0; ++i) {
     seen += buckets_[i];

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "server/tools/base/completion.h"
 #include "server/tools/perf/commands.h"
 #include "server/tools/perf/connect.h"
 
@@ -29,7 +30,10 @@ int main(int argc, char** argv) {
   warren::perf::add_counts(app, chosen);
   warren::perf::add_deep(app, chosen);
   warren::perf::add_plot(app, chosen);
-  warren::perf::add_completion(app, chosen);
+  warren::tools::add_completion(
+      app, chosen,
+      {{"--exchange-type",
+        "direct fanout topic headers x-consistent-hash x-modulus-hash x-random x-local-random"}});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -54,6 +54,15 @@ Status resolve_traffic(TrafficOptions& traffic) {
   if (traffic.ack_tx != 0 && traffic.ack_batch == 0) {
     return refuse("--ack-tx needs --ack: there is nothing to commit with auto-ack");
   }
+  if (traffic.publishers == 0 && traffic.consumers == 0) {
+    return refuse("nothing to do: neither publishers (-x) nor consumers (-y)");
+  }
+  if (traffic.publish_count != 0 && traffic.publishers == 0) {
+    return refuse("--publish-count needs publishers (-x)");
+  }
+  if (traffic.consume_count != 0 && traffic.consumers == 0) {
+    return refuse("--consume-count needs consumers (-y)");
+  }
   if (traffic.publishing() > kLinksMax || traffic.consuming() > kLinksMax) {
     return refuse(fmt::format("more than {} channels that publish or consume", kLinksMax));
   }
@@ -79,6 +88,9 @@ Status resolve_queues(QueueOptions& queues) {
   }
   if (!queues.exchange_type.empty() && queues.exchange.empty()) {
     return refuse("--exchange-type needs --exchange");
+  }
+  if (!queues.binding_key.empty() && queues.exchange.empty()) {
+    return refuse("--binding-key needs --exchange: the default exchange has no bindings");
   }
   return {};
 }
@@ -121,18 +133,14 @@ Status LoadOptions::resolve() {
   return {};
 }
 
-void add_server_option(CLI::App& app, BrokerOptions& options) {
-  app.add_option("--pid", options.pid,
-                 "Process id of the broker, to report its CPU and memory; found by the port when "
-                 "it runs on this machine")
-      ->type_name("PID");
-}
-
 void add_broker_options(CLI::App& app, BrokerOptions& options) {
   app.add_option("--uri", options.uri_text, "amqp://user:password@host:port/vhost")
       ->type_name("URI")
       ->capture_default_str();
-  add_server_option(app, options);
+  app.add_option("--pid", options.pid,
+                 "Process id of the broker, to report its CPU and memory; found by the port when "
+                 "it runs on this machine")
+      ->type_name("PID");
 }
 
 void add_traffic_options(CLI::App& app, TrafficOptions& options) {
@@ -194,12 +202,16 @@ void add_queue_options(CLI::App& app, QueueOptions& options) {
   app.add_option("-u,--queue", options.queue, "Queue; declared durable")
       ->type_name("NAME")
       ->capture_default_str();
-  number(app, "--queues", options.queues, "So many queues, NAME-1 and on, shared out", 1,
-         kQueuesMax);
-  app.add_option("--queue-pattern", options.pattern_text, "Queues by number, as q-%d")
-      ->type_name("PATTERN");
-  number(app, "--queue-pattern-from", options.from, "First number of the pattern", 0, 1e9);
-  number(app, "--queue-pattern-to", options.pattern_to, "Last number of the pattern", 0, 1e9);
+  CLI::Option* const queues = number(app, "--queues", options.queues,
+                                     "So many queues, NAME-1 and on, shared out", 1, kQueuesMax);
+  CLI::Option* const pattern =
+      app.add_option("--queue-pattern", options.pattern_text, "Queues by number, as q-%d")
+          ->type_name("PATTERN")
+          ->excludes(queues);
+  number(app, "--queue-pattern-from", options.from, "First number of the pattern", 0, 1e9)
+      ->needs(pattern);
+  number(app, "--queue-pattern-to", options.pattern_to, "Last number of the pattern", 0, 1e9)
+      ->needs(pattern);
   app.add_flag("--transient-queue", options.transient, "Declare the queues as not durable");
   app.add_flag("--exclusive", options.exclusive,
                "Exclusive queues, declared by the connection that consumes");

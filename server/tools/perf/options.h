@@ -118,7 +118,6 @@ struct LoadOptions {
 Result<std::vector<double>> parse_numbers(std::string_view text);
 
 void add_broker_options(CLI::App& app, BrokerOptions& options);
-void add_server_option(CLI::App& app, BrokerOptions& options);  // --pid alone
 void add_traffic_options(CLI::App& app, TrafficOptions& options);
 void add_count_options(CLI::App& app, TrafficOptions& options);
 void add_queue_options(CLI::App& app, QueueOptions& options);

@@ -58,10 +58,6 @@ bool holds_one_of(const std::filesystem::path& process, const std::set<std::stri
   return false;
 }
 
-bool is_local(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 }  // namespace
 
 Result<ProcessStats> read_process_stats(int pid) {
@@ -104,17 +100,24 @@ int find_listener(std::uint16_t port) {
   return 0;
 }
 
+bool is_local(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+int find_broker(const BrokerOptions& options) {
+  if (options.pid != 0) return options.pid;
+  return is_local(options.uri.host) ? find_listener(options.uri.port) : 0;
+}
+
 Result<ServerProbe> ServerProbe::find(const BrokerOptions& options) {
-  ServerProbe probe;
   if (options.pid != 0) {
     const auto stats = read_process_stats(options.pid);
     if (!stats.ok()) {
       return Error{Errc::invalid_argument, fmt::format("--pid: {}", stats.error().text)};
     }
-    probe.pid_ = options.pid;
-  } else if (is_local(options.uri.host)) {
-    probe.pid_ = find_listener(options.uri.port);
   }
+  ServerProbe probe;
+  probe.pid_ = find_broker(options);
   probe.begin();
   return probe;
 }

@@ -23,6 +23,13 @@ Result<ProcessStats> read_process_stats(int pid);
 // another user's.
 int find_listener(std::uint16_t port);
 
+// Is it a name of this machine that is the same on every machine?
+bool is_local(const std::string& host);
+
+// The broker's process: the one that the options name, or the one behind the port when the URI
+// names this machine; 0: it is not known.
+int find_broker(const BrokerOptions& options);
+
 // Of a broker, over some time.
 struct ServerCost {
   double cpu_seconds = 0;
@@ -34,8 +41,7 @@ struct ServerCost {
 // Watches the broker's process, if it is known.
 class ServerProbe {
  public:
-  // The process that the options name, or the one behind the port of a local URI. An error only
-  // when a named one does not exist.
+  // Of find_broker()'s process. An error only when one that is named does not exist.
   static Result<ServerProbe> find(const BrokerOptions& options);
 
   bool known() const { return pid_ != 0; }

@@ -145,8 +145,10 @@ std::string to_text(const LoadReport& report, const LoadOptions& options) {
                    report.confirm_rate(), report.nacked);
   }
   if (traffic.consumers != 0) {
-    fmt::format_to(line, "consumed    {:>12} messages  {:>11.0f}/s  ({} redelivered{})\n",
-                   report.counters.consumed, report.consume_rate(), report.redelivered,
+    fmt::format_to(line,
+                   "consumed    {:>12} messages  {:>11.0f}/s  {:.1f} MiB/s  ({} redelivered{})\n",
+                   report.counters.consumed, report.consume_rate(),
+                   report.rate(report.counters.consumed_bytes) / 0x1p20, report.redelivered,
                    traffic.poll ? fmt::format(", {} empty gets", report.empty_gets) : "");
   }
   if (report.latency.count() != 0) {
@@ -166,6 +168,7 @@ boost::json::object figures_json(const LoadReport& report) {
                              {"confirmed", report.counters.confirmed},
                              {"consumed", report.counters.consumed},
                              {"published_bytes", report.counters.published_bytes},
+                             {"consumed_bytes", report.counters.consumed_bytes},
                              {"nacked", report.nacked},
                              {"returned", report.returned},
                              {"redelivered", report.redelivered},

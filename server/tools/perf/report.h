@@ -35,6 +35,7 @@ struct ClientCost {
 struct LoadReport {
   double seconds = 0;      // measured
   Counters counters = {};  // in that time
+  // Of the whole run, with warm-up and end.
   std::uint64_t nacked = 0;
   std::uint64_t returned = 0;
   std::uint64_t redelivered = 0;

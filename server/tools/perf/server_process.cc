@@ -33,8 +33,9 @@ constexpr std::uint64_t kStatBlockBytes = 512;
   ::_exit(127);
 }
 
-// Also when its parent, who may be anybody, has not asked for it yet.
-bool ended(int pid) {
+}  // namespace
+
+bool process_ended(int pid) {
   if (::waitpid(pid, nullptr, WNOHANG) == pid) return true;  // a child of ours
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string line;
@@ -44,8 +45,6 @@ bool ended(int pid) {
   return name_end == line.npos || line.substr(name_end + 1, 2) == " Z";
 }
 
-}  // namespace
-
 Status end_process(int pid, int signal, Duration timeout) {
   if (::kill(pid, signal) != 0) {
     return Error{Errc::io_error,
@@ -53,7 +52,7 @@ Status end_process(int pid, int signal, Duration timeout) {
   }
   const Instant deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    if (ended(pid)) return {};
+    if (process_ended(pid)) return {};
     if (std::chrono::steady_clock::now() >= deadline) {
       return Error{Errc::io_error, fmt::format("process {} does not end", pid)};
     }

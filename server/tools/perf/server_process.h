@@ -12,6 +12,9 @@ namespace warren::perf {
 // Sends the signal and waits until the process is gone; it need not be a child.
 Status end_process(int pid, int signal, Duration timeout);
 
+// Also when it is a child that nobody has waited for.
+bool process_ended(int pid);
+
 // Runs a shell command line in a session of its own, its output in `log` (empty: nowhere). The
 // process id.
 Result<int> start_process(const std::string& command, const std::string& log);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <iterator>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -31,10 +33,32 @@ struct Range {
   double high = 1;
 };
 
-std::string escape(const std::string& text) {
+// How many bytes the character takes that the text begins with; 0: it is none that XML may hold.
+std::size_t character_bytes(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) return first >= 0x20 ? 1 : 0;
+  const std::size_t count = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < count) return 0;
+  std::uint32_t code = first & (0x7FU >> count);
+  for (const char c : text.substr(1, count - 1)) {
+    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) return 0;
+    code = code << 6 | (static_cast<unsigned char>(c) & 0x3F);
+  }
+  constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  const bool none = code < kLeast[count] || code > 0x10FFFF || code == 0xFFFE || code == 0xFFFF;
+  return surrogate || none ? 0 : count;
+}
+
+// As text of an XML document, whatever is in it.
+std::string escape(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    switch (c) {
+  while (!text.empty()) {
+    const std::size_t bytes = character_bytes(text);
+    switch (bytes == 0 ? '\0' : text[0]) {
+      case '\0':
+        out += '?';
+        break;
       case '&':
         out += "&amp;";
         break;
@@ -48,8 +72,9 @@ std::string escape(const std::string& text) {
         out += "&quot;";
         break;
       default:
-        if (static_cast<unsigned char>(c) >= 0x20) out += c;
+        out += text.substr(0, bytes);
     }
+    text.remove_prefix(std::max<std::size_t>(bytes, 1));
   }
   return out;
 }

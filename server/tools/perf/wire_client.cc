@@ -30,16 +30,28 @@ bool is(Bytes payload) {
          load_big_endian<std::uint16_t>(payload.data() + 2) == M::kMethodId;
 }
 
+// What a peer says goes to a terminal.
+std::string without_controls(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string close_text(Bytes payload) {
   if (amqp::ConnectionClose close;
       is<amqp::ConnectionClose>(payload) && amqp::decode_arguments(payload.substr(4), close)) {
-    return fmt::format("connection closed: {} {}", close.reply_code, close.reply_text.value);
+    return fmt::format("connection closed: {} {}", close.reply_code,
+                       without_controls(close.reply_text.value));
   }
   if (amqp::ChannelClose close;
       is<amqp::ChannelClose>(payload) && amqp::decode_arguments(payload.substr(4), close)) {
-    return fmt::format("channel closed: {} {}", close.reply_code, close.reply_text.value);
+    return fmt::format("channel closed: {} {}", close.reply_code,
+                       without_controls(close.reply_text.value));
   }
   return {};
 }
@@ -99,9 +111,12 @@ Status WireClient::connect_socket(const Uri& uri, Duration timeout) {
     if (fd_ < 0) continue;
     const int done = ::connect(fd_, at->ai_addr, at->ai_addrlen);
     int error = done == 0 ? 0 : errno;
-    if (error == EINPROGRESS && wait_for(POLLOUT, std::chrono::steady_clock::now() + timeout)) {
+    if (error == EINPROGRESS) {
+      error = ETIMEDOUT;
       socklen_t size = sizeof(error);
-      ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+      if (wait_for(POLLOUT, std::chrono::steady_clock::now() + timeout)) {
+        ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+      }
     }
     if (error == 0) break;
     why = std::strerror(error);
@@ -197,12 +212,14 @@ WireClient::Got WireClient::read(amqp::Frame& frame, Duration wait) {
       return Got::lost;
     }
     in_.erase(0, std::exchange(at_, 0));
-    const std::size_t had = in_.size();
-    in_.resize(had + kReadBytes);
-    const ssize_t done = ::recv(fd_, in_.data() + had, kReadBytes, 0);
+    // Not straight into in_: of thousands of clients each would keep so much.
+    char buffer[kReadBytes];
+    const ssize_t done = ::recv(fd_, buffer, kReadBytes, 0);
     const int error = errno;
-    in_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(done, 0)));
-    if (done > 0) continue;
+    if (done > 0) {
+      in_.append(buffer, static_cast<std::size_t>(done));
+      continue;
+    }
     if (done == 0) {
       (void)lost("the broker closed the socket");
       return Got::lost;

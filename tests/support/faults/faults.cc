@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Preloaded into warrend (LD_PRELOAD), it makes the disk and the clock misbehave as a test says:
-// the page at $WARREN_FAULTS is shared with it (tests/support/faults.py). Files are those that are
-// opened below $WARREN_FAULTS_DIR; standard input and output are left alone.
+// the page at $WARREN_FAULTS is shared with it (tests/support/faults.py). What fails or is slow is
+// every regular file behind a descriptor above standard error, wherever it lies; what is below
+// $WARREN_FAULTS_DIR is only counted, as what is used of the small disk.
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -49,9 +50,8 @@ Page* page = nullptr;
 const char* folder = nullptr;
 Synced synced[kDescriptorsMax];
 std::mutex scan_mutex;
-std::int64_t used_bytes = 0;       // guarded by scan_mutex: as of the last scan
-std::int64_t since_scan = 0;       // guarded by scan_mutex: written since
-thread_local bool inside = false;  // a scan of our own
+std::int64_t used_bytes = 0;  // guarded by scan_mutex: as of the last scan
+std::int64_t since_scan = 0;  // guarded by scan_mutex: written since
 
 __attribute__((constructor)) void attach() {
   const char* const path = std::getenv("WARREN_FAULTS");
@@ -86,14 +86,12 @@ int refuse() {
 }
 
 void scan() {
-  inside = true;
   std::int64_t bytes = 0;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
     struct stat status {};
     if (::lstat(entry.path().c_str(), &status) == 0) bytes += status.st_blocks * 512;
   }
-  inside = false;
   used_bytes = bytes;
   since_scan = 0;
 }
@@ -101,7 +99,7 @@ void scan() {
 // Is there room for so many bytes more on a disk of the test's size?
 bool fits(std::int64_t bytes) {
   const std::int64_t size = page->disk_bytes;
-  if (size == 0 || inside) return true;
+  if (size == 0) return true;
   const std::lock_guard lock(scan_mutex);
   if (since_scan > kRescanBytes || used_bytes + since_scan + bytes > size) scan();
   if (used_bytes + since_scan + bytes > size) return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The history of dead letters against a naive model, and its bounds (compatibility: section 1.5).
+// The history of dead letters against a naive model, and its bounds (docs/compatibility.md, dead
+// letters).
 #include "server/broker/dead_letter.h"
 
 #include <random>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Headers matching, rule 29 of AMQP's edge semantics as RabbitMQ has them.
+// Headers matching as RabbitMQ has it (conformance rule 29).
 #include <gtest/gtest.h>
 
 #include "server/amqp/field_table_codec.h"

@@ -26,7 +26,6 @@ struct ModelMessage {
   std::size_t lane = 0;
   bool durable = false;
   std::int64_t deadline_ms = kNoDeadline;
-  std::size_t bytes = 0;  // of its block
   State state = State::ready;
   Flag flagged = Flag::no;  // must it say redelivered?
   std::uint32_t returns = 0;

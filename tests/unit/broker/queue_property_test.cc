@@ -220,7 +220,6 @@ class QueueRun final : public QueueRig {
     message.lane = std::min<std::size_t>(head.priority, settings().max_priority);
     message.durable = persistent && queue().durable();
     if (life != INT64_MAX) message.deadline_ms = now_ms() + life;
-    message.bytes = block->size();
     message.answered = !chance(60);
     const bool refused = model_.must_refuse();
     if (refused) {
@@ -465,6 +464,7 @@ class QueueRun final : public QueueRig {
     rest();
     check_counts();
     if (transient_bytes() != 0) fail(fmt::format("{} transient bytes left", transient_bytes()));
+    if (window_bytes() != 0) fail(fmt::format("{} bytes of windows left", window_bytes()));
     if (!queue().durable() || !failure_.empty()) return;
     power_loss();
     check_counts();

@@ -97,6 +97,8 @@ class QueueRig : public QueueHost, public storage::StoreListener {
     make_queue(store_->take_log_states());
   }
   std::int64_t transient_bytes() const { return transient_bytes_; }
+  // Of the queue's windows, as it tells its shard.
+  std::int64_t window_bytes() const { return window_bytes_; }
 
   // ---- what the queue says ----
   virtual void on_delivery(const Consumer& consumer, const Delivery& delivery) = 0;
@@ -145,7 +147,6 @@ class QueueRig : public QueueHost, public storage::StoreListener {
   void on_mark_raised(LogId) override { queue_->on_mark_raised(); }
 
  private:
-  std::int64_t window_bytes_ = 0;
   struct StepExecutor final : Executor {
     void post(std::function<void()> function) override { queue.push_back(std::move(function)); }
     std::deque<std::function<void()>> queue;
@@ -178,6 +179,7 @@ class QueueRig : public QueueHost, public storage::StoreListener {
   std::int64_t alarm_ms_ = kNoDeadline;
   std::vector<std::pair<storage::CommitToken, bool>> answers_;
   std::int64_t transient_bytes_ = 0;
+  std::int64_t window_bytes_ = 0;
 };
 
 }  // namespace warren::broker

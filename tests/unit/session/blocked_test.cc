@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Under the disk alarm publishers stand still and everybody else goes on (compatibility: rule 62).
+// Under the disk alarm publishers stand still and everybody else goes on (conformance rule 62).
 #include "tests/support/sim_case.h"
 
 namespace warren::test {

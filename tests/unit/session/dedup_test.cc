@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exchanges that drop what they have seen (compatibility: section 1.7).
+// Exchanges that drop what they have seen (docs/compatibility.md, deduplication).
 #include "tests/support/sim_case.h"
 
 namespace warren::test {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Delayed-message exchanges (compatibility: section 1.7).
+// Delayed-message exchanges (docs/compatibility.md, delayed messages).
 #include <chrono>
 
 #include "tests/support/sim_case.h"

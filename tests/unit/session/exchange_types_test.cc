@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exchanges as clients declare, bind and use them: the types that choose, alternates, and who may
-// do what (compatibility: section 1.6, rules 13 to 16, 26 to 32).
+// do what (docs/compatibility.md, exchange types; conformance rules 13 to 16, 26 to 32).
 #include "tests/support/sim_case.h"
 
 namespace warren::test {

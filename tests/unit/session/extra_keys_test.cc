@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CC and BCC: more routing keys in a message's headers (compatibility: rule 33).
+// CC and BCC: more routing keys in a message's headers (conformance rule 33).
 #include "server/broker/extra_keys.h"
 
 #include "tests/support/sim_case.h"

@@ -68,7 +68,7 @@ TEST(FoundBySim, AConfirmForAnEarlierChannelOfTheSameNumber) {
 }
 
 // Seed 1126: a consumer without acks used up the channel's limit, and the others waited for ever.
-// It obeys the limit and takes nothing of it (rule 50).
+// It obeys the limit and takes nothing of it (conformance rule 50).
 TEST(FoundBySim, ANoAckConsumerObeysTheSharedLimitAndTakesNothingOfIt) {
   SimOptions options;
   options.shards = 2;

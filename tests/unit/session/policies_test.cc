@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies are in force at once, on what is there and on what comes, on every shard and after a
-// restart (compatibility: section 1.4, rule 64; B12).
+// restart (docs/compatibility.md, policies; conformance rule 64; B12).
 #include <chrono>
 
 #include <gmock/gmock.h>

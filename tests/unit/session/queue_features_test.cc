@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What queues do by themselves: time to live, limits, dead letters, priorities, single active
-// consumers, delivery limits (compatibility: sections 1.3 to 1.5, rules 25, 39, 51, 55 to 59).
+// consumers, delivery limits (docs/compatibility.md; conformance rules 25, 39, 51, 55 to 59).
 #include <chrono>
 
 #include "tests/unit/session/queue_case.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Delayed retry (compatibility: section 1.4).
+// Delayed retry (docs/compatibility.md, delayed retry).
 #include <chrono>
 
 #include "tests/unit/session/queue_case.h"

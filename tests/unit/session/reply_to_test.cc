@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Direct reply-to (compatibility: section 1.3, rule 60).
+// Direct reply-to (docs/compatibility.md; conformance rule 60).
 #include "server/broker/reply_address.h"
 
 #include "tests/support/sim_case.h"

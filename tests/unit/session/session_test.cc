@@ -261,7 +261,7 @@ TEST_P(SessionTest, MandatoryReturnPrecedesTheConfirm) {
   client.expect<BasicAck>(1);
 }
 
-// P4 and rule 43.
+// P4 and conformance rule 43.
 TEST_P(SessionTest, AckOfAnUnknownTagClosesTheChannel) {
   SimClient& client = near();
   ack(client, 99);

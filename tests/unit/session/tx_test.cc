@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Class tx (compatibility: rule 58), and what must be one commit: transactions and dead-letterings
+// Class tx (conformance rule 58), and what must be one commit: transactions and dead-letterings
 // over several shards (B10, B11).
 #include "tests/support/sim_case.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// connection.update-secret (compatibility: section 1.1).
+// connection.update-secret (docs/compatibility.md, update-secret; conformance rule 82).
 #include "tests/support/sim_case.h"
 
 namespace warren::test {
@@ -65,7 +65,7 @@ TEST_P(UpdateSecret, CancelsConsumersThatMayNotReadAnyMore) {
   publish(owner, {.exchange = {}, .routing_key = "open", .body = "m"});
   EXPECT_EQ(client.next_delivery(), "3 - m");
   client.expect_nothing();
-  // What it held stays its own until it is settled (compatibility: rule 45).
+  // What it held stays its own until it is settled (conformance rule 45).
   EXPECT_EQ(depth(owner, "secret"), 1U);
   client.call(1, BasicReject{.delivery_tag = 1, .requeue = true});
   EXPECT_EQ(depth(owner, "secret"), 2U);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The property user-id has to be the user who publishes, but for impersonators (compatibility:
+// The property user-id has to be the user who publishes, but for impersonators (conformance
 // rule 34).
 #include "server/auth/password.h"
 

@@ -38,6 +38,13 @@ TEST(Comparison, RatiosArePerRound) {
   EXPECT_EQ(brokers[1].at("runs").as_array().size(), 3U);
 }
 
+TEST(Comparison, LargeRatiosAreWrittenOut) {
+  Comparison comparison({"one", "other"});
+  comparison.add(0, report_of(1'240'000));
+  comparison.add(1, report_of(1000));
+  EXPECT_THAT(comparison.text(), ::testing::HasSubstr(" 1240x\n"));
+}
+
 // What one of them did not have is not compared.
 TEST(Comparison, LeavesOutWhatIsUnknown) {
   Comparison comparison({"one", "other"});

@@ -47,6 +47,16 @@ TEST(LatencyHistogram, SmallValuesAreExact) {
   EXPECT_EQ(histogram.percentile(0.25), 24U);
 }
 
+// So much of all lies at or below it, and not a little less.
+TEST(LatencyHistogram, PercentilesOfFewValuesAreNotTooLow) {
+  LatencyHistogram histogram;
+  for (std::uint64_t value = 1; value <= 11; ++value) histogram.add(value);
+  EXPECT_EQ(histogram.percentile(0.95), 11U);
+  EXPECT_EQ(histogram.percentile(0.9), 10U);
+  EXPECT_EQ(histogram.percentile(0.5), 6U);
+  EXPECT_EQ(histogram.percentile(1), 11U);
+}
+
 TEST(LatencyHistogram, MergedPartsAreTheWhole) {
   std::mt19937_64 random(3);
   LatencyHistogram whole;

@@ -93,6 +93,22 @@ TEST(Options, WhatDoesNotGoTogetherIsNamed) {
   EXPECT_THAT(refusal({"--exchange-type", "topic"}), HasSubstr("--exchange"));
   EXPECT_THAT(refusal({"--uri", "http://x"}), HasSubstr("--uri"));
   EXPECT_THAT(refusal({"-V", "-C", "10", "-D", "5"}), HasSubstr("--consume-count"));
+  EXPECT_THAT(refusal({"--binding-key", "k"}), HasSubstr("--exchange"));
+}
+
+// Such a run would end with its time only.
+TEST(Options, WhatNobodyWouldDoIsRefused) {
+  EXPECT_THAT(refusal({"-x", "0", "-y", "0"}), HasSubstr("nothing to do"));
+  EXPECT_THAT(refusal({"-x", "0", "-C", "5"}), HasSubstr("--publish-count"));
+  EXPECT_THAT(refusal({"-y", "0", "-D", "5"}), HasSubstr("--consume-count"));
+  EXPECT_EQ(refusal({"-x", "0", "-D", "5"}), "");
+  EXPECT_EQ(refusal({"-y", "0", "-C", "5"}), "");
+}
+
+TEST(Options, WhatWouldBeIgnoredIsRefused) {
+  EXPECT_THROW(parsed({"--queue-pattern-to", "3"}), CLI::RequiresError);
+  EXPECT_THROW(parsed({"--queue-pattern-from", "3"}), CLI::RequiresError);
+  EXPECT_THROW(parsed({"--queue-pattern", "q-%d", "--queues", "3"}), CLI::ExcludesError);
 }
 
 // Otherwise a list would swallow what follows it.

@@ -17,7 +17,8 @@ using ::testing::Not;
 LoadReport a_report() {
   LoadReport report;
   report.seconds = 2;
-  report.counters = {.published = 2000, .confirmed = 1900, .consumed = 1000};
+  report.counters = {
+      .published = 2000, .confirmed = 1900, .consumed = 1000, .consumed_bytes = 3 << 20};
   report.latency.add(1500, 100);
   report.server = ServerCost{.cpu_seconds = 0.1, .anonymous_bytes = 1 << 20};
   report.client = {.threads = 2, .cores = 1.2, .busiest = 0.7};
@@ -46,6 +47,7 @@ TEST(ToJson, IsReadAgain) {
   EXPECT_EQ(value.at("published").to_number<int>(), 2000);
   EXPECT_EQ(value.at("confirm_window").to_number<int>(), 10);
   EXPECT_EQ(value.at("publish_rate").to_number<double>(), 1000);
+  EXPECT_EQ(value.at("consumed_bytes").to_number<int>(), 3 << 20);
   EXPECT_NEAR(value.at("delivery_latency").at("p50_ms").to_number<double>(), 1.5, 0.03);
   EXPECT_FALSE(value.as_object().contains("confirm_latency"));
   EXPECT_FALSE(value.as_object().contains("verified"));
@@ -55,6 +57,7 @@ TEST(ToText, ShowsWhatWasMeasured) {
   LoadReport report = a_report();
   const std::string text = to_text(report, resolved());
   EXPECT_THAT(text, HasSubstr("1 publisher, 1 consumer, 1 queue, 16 B, transient"));
+  EXPECT_THAT(text, HasSubstr("500/s  1.5 MiB/s"));
   EXPECT_THAT(text, HasSubstr("50.00 us CPU per message"));
   EXPECT_THAT(text, HasSubstr("delivery    median 1.5"));
   EXPECT_THAT(text, Not(HasSubstr("verified")));

@@ -7,6 +7,7 @@
 
 #include <boost/property_tree/ptree.hpp>
 #include <boost/property_tree/xml_parser.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 namespace warren::perf {
@@ -68,13 +69,30 @@ TEST(ToSvg, HasALinePerSeries) {
 }
 
 TEST(ToSvg, EscapesTexts) {
-  const Panel panel{"<a> & \"b\"", "y < z", true, {{"c > d", 0, 0, {{0, 1}}}}};
+  const Panel panel{"<a> & \"b\"", "y < z", true, {{"c < d & e", 0, 0, {{0, 1}}}}};
   const Tree svg = svg_of({panel}, "1 < 2 & 3\x01");
   std::vector<std::string> texts;
   for (const auto& [name, element] : svg) {
     if (name == "text") texts.push_back(element.data());
   }
-  EXPECT_THAT(texts, ::testing::IsSupersetOf({"1 < 2 & 3", "<a> & \"b\"", "y < z", "c > d"}));
+  EXPECT_THAT(texts, ::testing::IsSupersetOf({"1 < 2 & 3?", "<a> & \"b\"", "y < z", "c < d & e"}));
+}
+
+// No XML parser would read the picture otherwise.
+TEST(ToSvg, ReplacesWhatIsNoCharacterOfXml) {
+  const std::pair<const char*, const char*> names[] = {
+      {"sch\xC3\xB6n \xE2\x82\xAC \xF0\x9F\x90\xB0", "sch\xC3\xB6n \xE2\x82\xAC \xF0\x9F\x90\xB0"},
+      {"a\xFF\x62", "a?b"},            // no byte of UTF-8
+      {"a\xE2\x82", "a??"},            // cut
+      {"a\xC0\xAF", "a??"},            // longer than it has to be
+      {"a\xED\xA0\x80", "a???"},       // half of a pair
+      {"a\xEF\xBF\xBF", "a???"},       // U+FFFF
+      {"a\xF4\x90\x80\x80", "a????"},  // beyond the last one
+      {"a\x1B[0m", "a?[0m"}};
+  for (const auto& [name, shown] : names) {
+    const Panel panel{"p", "y", false, {{name, 0, 0, {{0, 1}}}}};
+    EXPECT_THAT(to_svg("t", {panel}, "x"), ::testing::HasSubstr(fmt::format(">{}</text>", shown)));
+  }
 }
 
 TEST(ToSvg, DrawsNothingOutsideItsPanel) {
