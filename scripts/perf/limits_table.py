@@ -108,7 +108,8 @@ def to_markdown(measured):
            f"{measured['version']}, on {host['cores']} cores ({host['cpu']}), "
            f"{host['memory_gib']} GiB, {host['file_system']}, Linux {host['kernel']}; "
            f"rates and latencies are medians of {measured['rounds']} alternating run(s) of "
-           f"{measured['seconds_each']} s. Written and on disk: of the broker, as multiples of the bodies' bytes."]
+           f"{measured['seconds_each']} s. Written and on disk: of the broker, as multiples of "
+           "the bodies' bytes."]
     if measured["quick"]:
         out.append("A quick run: an impression, not a measurement.")
     for name, (title, render) in SECTIONS.items():
