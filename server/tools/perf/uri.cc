@@ -62,12 +62,22 @@ bool read_address(std::string_view text, Uri& uri) {
   return true;
 }
 
+// Messages end up in logs: no password in them.
+std::string without_credentials(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) return std::string(text);
+  const std::size_t scheme = text.find("://");
+  const std::size_t from = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
+  return fmt::format("{}...{}", text.substr(0, from), text.substr(at));
+}
+
 }  // namespace
 
 Result<Uri> parse_uri(std::string_view text) {
   constexpr std::string_view kScheme = "amqp://";
   const Error bad{Errc::invalid_argument,
-                  fmt::format("'{}' is no amqp://user:password@host:port/vhost", text)};
+                  fmt::format("'{}' is no amqp://user:password@host:port/vhost",
+                              without_credentials(text))};
   if (!text.starts_with(kScheme)) return bad;
   std::string_view rest = text.substr(kScheme.size());
   Uri uri;
