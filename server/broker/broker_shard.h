@@ -130,6 +130,10 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
 
   // Publishers should not be read: the disk is nearly full.
   bool disk_alarm() const { return parts_.gauges->disk_alarm(); }
+  // Not yet: its first declare was not answered (B13).
+  bool known_everywhere(const QueueHandle& queue) const {
+    return queue.added_by <= parts_.gauges->known_everywhere();
+  }
 
   static storage::CommitToken confirm_token(ConnectionId connection, std::uint16_t channel,
                                             std::uint64_t publish_seq);
@@ -183,6 +187,9 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) override;
   void answer(Reply reply) override;
   void forward(ShardIndex to, ShardMessage message) override;
+  void known_everywhere(std::uint64_t operation) override {
+    parts_.gauges->set_known_everywhere(operation);
+  }
   void commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) override;
   LogId new_log_ids(std::uint32_t count) override { return parts_.new_log_ids(count); }
 
@@ -216,7 +223,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   template <class ControlMessage>
   void on(ControlMessage& message);
 
-  void apply(const std::vector<TopologyChange>& changes);
+  void apply(const std::vector<TopologyChange>& changes, std::uint64_t operation);
   void create_queue(const QueueAdded& added, const std::vector<storage::LogState>& recovered);
   void destroy_queue(const QueueRemoved& removed);
   void change_settings(const std::string& vhost_name);

@@ -77,6 +77,7 @@ void ControlPlane::advance() {
 
 void ControlPlane::finish(Operation& operation) {
   WARREN_INVARIANT(S8, operation.committed);
+  host_.known_everywhere(operation.number);
   if (operation.forward_to) {
     host_.forward(*operation.forward_to, std::move(operation.forwarded));
   } else {

@@ -30,6 +30,8 @@ class ControlHost {
   virtual void broadcast(std::uint64_t operation, const std::vector<TopologyChange>& changes) = 0;
   virtual void answer(Reply reply) = 0;
   virtual void forward(ShardIndex to, ShardMessage message) = 0;
+  // Every shard has applied this operation and all before it.
+  virtual void known_everywhere(std::uint64_t operation) = 0;
   // ControlPlane::on_committed(operation) follows when the changes are durable.
   virtual void commit(std::vector<storage::DefinitionChange> changes, std::uint64_t operation) = 0;
   // The first of `count` consecutive numbers.

@@ -243,11 +243,11 @@ template void BrokerShard::on(ClearPolicy&);
 template void BrokerShard::on(Applied&);
 
 void BrokerShard::on(Apply& message) {
-  apply(message.changes);
+  apply(message.changes, message.operation);
   send(kControlShard, Applied{message.operation});
 }
 
-void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
+void BrokerShard::apply(const std::vector<TopologyChange>& changes, std::uint64_t operation) {
   for (const TopologyChange& change : changes) {
     if (const auto* const removed = std::get_if<QueueRemoved>(&change)) {
       if (removed->home == parts_.self) destroy_queue(*removed);
@@ -256,6 +256,8 @@ void BrokerShard::apply(const std::vector<TopologyChange>& changes) {
     }
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {
+      const storage::QueueDefinition& definition = added->definition;
+      topology_.find_vhost(definition.vhost)->find_queue(definition.name)->added_by = operation;
       if (added->home == parts_.self) create_queue(*added, {});
     } else if (const auto* const set = std::get_if<PolicySet>(&change)) {
       change_settings(set->definition.vhost);

@@ -34,6 +34,14 @@ class ShardGauges {
     return worst;
   }
 
+  // Written by the control shard: every shard knows the changes of operations up to this one.
+  void set_known_everywhere(std::uint64_t operation) {
+    known_everywhere_.store(operation, std::memory_order_release);
+  }
+  std::uint64_t known_everywhere() const {
+    return known_everywhere_.load(std::memory_order_acquire);
+  }
+
   // Written by whoever watches the disk.
   void set_disk(std::uint64_t free_bytes, bool alarm) {
     disk_free_.store(free_bytes, std::memory_order_relaxed);
@@ -47,6 +55,7 @@ class ShardGauges {
     std::atomic<std::uint64_t> uncommitted{0};
     std::atomic<std::int64_t> inbound{0};  // published bytes on the way to the shard
   };
+  std::atomic<std::uint64_t> known_everywhere_{0};
   std::atomic<std::uint64_t> disk_free_{0};
   std::atomic<bool> disk_alarm_{false};
   unsigned count_;

@@ -29,6 +29,7 @@ struct QueueHandle {
   ShardIndex home = 0;
   ConnectionId owner;              // of an exclusive queue
   std::vector<Binding*> incoming;  // bindings with this queue as destination
+  std::uint64_t added_by = 0;      // the operation; 0: recovered
   std::uint64_t route_mark = 0;    // the last routing that reached this queue: one copy each
   // Of a delayed-message exchange: no client may touch it.
   bool hidden() const { return !settings.delayed_exchange.empty(); }
@@ -85,9 +86,9 @@ struct PolicyCleared {
 struct AccessChanged {
   storage::DefinitionChange change;
 };
-using TopologyChange = std::variant<VhostAdded, ExchangeAdded, ExchangeRemoved, QueueAdded,
-                                    QueueRemoved, BindingAdded, BindingRemoved, PolicySet,
-                                    PolicyCleared, AccessChanged>;
+using TopologyChange =
+    std::variant<VhostAdded, ExchangeAdded, ExchangeRemoved, QueueAdded, QueueRemoved, BindingAdded,
+                 BindingRemoved, PolicySet, PolicyCleared, AccessChanged>;
 
 // Runs on: its shard. Owned by: BrokerShard, ControlPlane.
 class Topology {

@@ -98,9 +98,11 @@ Outcome Channel::handle(const amqp::QueueDeclare& method) {
   pending.name = definition.name;
   broker::DeclareQueue declare{{}, std::move(definition), session_.connection_id(), server_named};
   // A queue that is there and the same is asked for its counts directly: behind what this channel
-  // published to it, and not around by the control shard (conformance rule 41).
+  // published to it, and not around by the control shard (conformance rule 41). One that is not
+  // everywhere yet is waited for there (B13).
   const broker::QueueHandle* const known = vhost().find_queue(declare.definition.name);
-  if (known != nullptr && broker::same_queue(declare, *known)) {
+  if (known != nullptr && broker().known_everywhere(*known) &&
+      broker::same_queue(declare, *known)) {
     const broker::QueueId id = known->id;
     session_.request(number_, std::move(pending), known->home, [&](broker::ReplyTo to) {
       declare.reply_to = to;

@@ -181,5 +181,28 @@ TEST(FoundBySim, AMessageBehindOneThatComesBackExpires) {
   EXPECT_EQ(depth(client, "q"), 1U);
 }
 
+// Seed 60007544 (B13): a second declare, on a shard that knew the queue already, was answered while
+// another shard had not heard of it yet.
+TEST(FoundBySim, AnAnsweredDeclareIsKnownToEverybody) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    SimOptions options;
+    options.shards = 3;
+    options.seed = seed;
+    SimBroker broker(options);
+    SimClient& first = broker.connect(0);
+    SimClient& second = broker.connect(1);
+    SimClient& publisher = broker.connect(2);
+    first.send(1, QueueDeclare{.queue = "q"});
+    while (broker.shard(1).topology().find_vhost("/")->find_queue("q") == nullptr) broker.step();
+    second.send(1, QueueDeclare{.queue = "q"});
+    while (!second.has_received()) broker.step();
+    second.expect<QueueDeclareOk>(1);
+    publisher.publish(1, {.exchange = {}, .routing_key = "q", .body = "x", .mandatory = true});
+    for (int i = 0; i < 50; ++i) broker.step();  // shards get their messages by and by
+    broker.settle();
+    ASSERT_FALSE(publisher.has_received()) << "returned, seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace warren::test
