@@ -44,6 +44,7 @@ void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
       return any_holds(read.settled, message.seq);
     });
   }
+  count_lost(*outcome, read);
   register_chunks(*outcome, read);
   if (outcome->damaged > 0 || outcome->acks_damaged) damaged_ = true;
   if (outcome->damaged > 0) {

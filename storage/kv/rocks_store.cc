@@ -59,8 +59,10 @@ class RocksStore final : public KvStore {
   rocksdb::Status add(const KvOp& op);
   Status leave_damaged_alone();
   void start_reclaimer() {
-    reclaimer_.emplace(*db_, std::vector{handle(Family::queue_log), handle(Family::spill)},
-                       settings_);
+    reclaimer_.emplace(
+        *db_,
+        std::vector{handle(Family::queue_log), handle(Family::spill), handle(Family::bodies)},
+        settings_);
   }
 
   std::unique_ptr<rocksdb::DB> db_;

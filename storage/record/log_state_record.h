@@ -20,6 +20,7 @@ struct LogStateRecord {
   std::uint64_t live_weight = 0;  // since version 2
   bool has_due = false;           // since version 2: queue_due may have entries
   bool has_returns = false;       // since version 2: queue_returns may have records
+  bool has_shared = false;        // since store format 2: queue_shared may have records
 
   friend bool operator==(const LogStateRecord&, const LogStateRecord&) = default;
 };
