@@ -29,8 +29,8 @@ def chunk(log, messages, shared=()):
     for number, (seq, block) in enumerate(messages):
         payload += block
         index += struct.pack(">II", seq - first, len(payload) | (number in shared) << 31)
-    return (struct.pack(">4sBBHIQQQQ", b"WCHK", 2 if shared else 1, 0, 0, len(messages), log, first, last,
-                        len(payload)) + index + payload)
+    return (struct.pack(">4sBBHIQQQQ", b"WCHK", 2 if shared else 1, 0, 0, len(messages), log,
+                        first, last, len(payload)) + index + payload)
 
 
 def acks(form, count, rest):

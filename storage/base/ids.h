@@ -15,8 +15,8 @@ using LogId = StrongId<struct LogIdTag>;
 // Position of a message in its queue: from 1, in publish order, never reused (S1).
 using Seq = std::uint64_t;
 
-// A message body that several logs refer to: which shard of which life of the store named it, and the
-// how manieth that was. Never given twice. Number 0: none.
+// A message body that several logs refer to: who named it (a shard, in one life of the store), and
+// how many it had named by then. Never given twice. Number 0: none.
 struct BodyId {
   std::uint64_t origin = 0;
   std::uint64_t number = 0;

@@ -32,9 +32,9 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit) {
     Part& part = parts[static_cast<std::size_t>(entry.durability)];
     const std::size_t bytes = entry.block->size() + kChunkIndexEntryBytes;
     const bool full =
-        !part.entries.empty() && (part.bytes + bytes > chunk_bytes_max_ ||
-                                  part.entries.size() == kChunkEntriesMax ||
-                                  entry.seq - part.entries.front().seq > kChunkSpanMax);
+        !part.entries.empty() &&
+        (part.bytes + bytes > chunk_bytes_max_ || part.entries.size() == kChunkEntriesMax ||
+         entry.seq - part.entries.front().seq > kChunkSpanMax);
     if (full) {
       add_chunk(out, part, entry.durability);
       part.clear();

@@ -206,9 +206,9 @@ class QueueLogImpl final : public QueueLog {
   // Handed over and held in memory by the queue.
   ChunkTable durable_chunks_;
   ChunkTable paged_chunks_;
-  std::vector<Seq> dirty_;                  // bases of durable chunks with news for queue_acks
-  std::vector<DeadChunk> dead_;             // durable chunks to delete
-  std::vector<BodyId> dead_bodies_;         // that they referred to
+  std::vector<Seq> dirty_;           // bases of durable chunks with news for queue_acks
+  std::vector<DeadChunk> dead_;      // durable chunks to delete
+  std::vector<BodyId> dead_bodies_;  // that they referred to
   std::vector<Seq> dead_paged_;
   std::vector<std::pair<Seq, Seq>> dead_ranges_;
   std::map<Seq, Fetched> fetched_;  // by base. Bound: kFetchedMax and what is not committed

@@ -30,8 +30,9 @@ std::string store_database_path(const std::string& path);
 class StoreDirectory {
  public:
   // Creates the directory and its marker when there is none. A store of an older format becomes one
-  // of this format, durably: what this build writes, an older one would not understand. Errors: not_a_store (holds something
-  // else), format_too_new, in_use (names the holder's pid), io_error (names path and reason).
+  // of this format, durably: what this build writes, an older one would not understand. Errors:
+  // not_a_store (holds something else), format_too_new, in_use (names the holder's pid), io_error
+  // (names path and reason).
   static Result<StoreDirectory> open(const std::string& path);
 
   StoreDirectory(StoreDirectory&& other) noexcept;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a whole store and says what does not fit together: what, where, how bad. Of one moment:
 // nothing may write meanwhile, or the store is a view (kv/rocks_view.h). Shares only the layouts of
-// storage/record with the engine. Memory: one entry per definition, per log and per shared body, one
-// chunk. Checks: S1, S5, S6, S7, S11, S14, S15.
+// storage/record with the engine. Memory: one entry per definition, per log and per shared body,
+// one chunk. Checks: S1, S5, S6, S7, S11, S14, S15.
 #pragma once
 
 #include <cstdint>

@@ -232,8 +232,8 @@ Status Plan::plan_shared(const WalkedChunk& chunk) {
   if (chunk.shared_error.has_value()) {
     std::optional<std::string> value;
     if (!chunk.raw_shared.empty()) value = std::string(chunk.raw_shared);
-    WARREN_CHECK(take_out(Family::queue_shared, chunk.raw_key, std::move(value),
-                          chunk.shared_error->text));
+    WARREN_CHECK(
+        take_out(Family::queue_shared, chunk.raw_key, std::move(value), chunk.shared_error->text));
   }
   if (bodies.empty()) {
     act(place(chunk.key), "references without their chunk: removed");
@@ -289,8 +289,8 @@ Status Plan::plan_bodies() {
       batch_.erase(Family::bodies, key);
       batch_.erase(Family::body_counts, key);
     } else if (body.count != body.references) {
-      act(body_name(id), fmt::format("{} references (was {})", body.references,
-                                     body.count.value_or(0)));
+      act(body_name(id),
+          fmt::format("{} references (was {})", body.references, body.count.value_or(0)));
       batch_.put(Family::body_counts, key, encode_body_count(body.references));
     }
   }

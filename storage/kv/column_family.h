@@ -27,8 +27,8 @@ enum class Family : std::uint8_t {
 inline constexpr std::size_t kFamilyCount = 11;
 
 inline constexpr std::array<std::string_view, kFamilyCount> kFamilyNames = {
-    "default",     "definitions", "queue_log", "queue_acks",
-    "queue_state", "spill",       "queue_due", "queue_returns", "queue_shared", "bodies", "body_counts"};
+    "default",   "definitions",   "queue_log",    "queue_acks", "queue_state", "spill",
+    "queue_due", "queue_returns", "queue_shared", "bodies",     "body_counts"};
 
 constexpr std::size_t family_index(Family family) {
   return static_cast<std::size_t>(family);

@@ -60,8 +60,7 @@ class RocksStore final : public KvStore {
   Status leave_damaged_alone();
   void start_reclaimer() {
     reclaimer_.emplace(
-        *db_,
-        std::vector{handle(Family::queue_log), handle(Family::spill), handle(Family::bodies)},
+        *db_, std::vector{handle(Family::queue_log), handle(Family::spill), handle(Family::bodies)},
         settings_);
   }
 

@@ -13,7 +13,8 @@
 
 namespace warren::storage {
 
-// queue_log, queue_acks, queue_shared and spill: a chunk is named by its log and the seq of its first entry.
+// queue_log, queue_acks, queue_shared and spill: a chunk is named by its log and the seq of its
+// first entry.
 struct ChunkKey {
   LogId log;
   Seq base = 0;

@@ -4,12 +4,14 @@
 
 import pathlib
 import random
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from dump_case import StoreCase, dump, dump_lines
+from broker_process import Broker
+from dump_case import DUMP, StoreCase, dump, dump_lines
 from e2e_case import PERSISTENT, run
 
 QUEUES = 100
@@ -19,12 +21,18 @@ SECONDS_MAX = 60
 
 
 class SharedBodies(StoreCase):
-    def fan_out(self):
+    def setUp(self):
+        # Each test counts what is in its store.
+        self.broker = Broker()
+        self.addCleanup(self.broker.close)
+        super().setUp()
+
+    def fan_out(self, count=QUEUES):
         """The queues, and what each of them holds."""
         channel = self.confirming()
         exchange = self.name("to all")
         channel.exchange_declare(exchange, "fanout", durable=True)
-        queues = [self.name(f"q{number}") for number in range(QUEUES)]
+        queues = [self.name(f"q{number}") for number in range(count)]
         for queue in queues:
             channel.queue_declare(queue, durable=True)
             channel.queue_bind(queue, exchange)
@@ -35,10 +43,17 @@ class SharedBodies(StoreCase):
         return queues, bodies
 
     def bytes_on_disk(self):
-        return sum(path.stat().st_size for path in self.data.rglob("*") if path.is_file())
+        files = [path for path in pathlib.Path(self.data).rglob("*") if path.is_file()]
+        return sum(path.stat().st_size for path in files)
 
     def shared(self):
         return dump_lines(self.data, "stats")[-1]
+
+    def assert_only_orphans(self):
+        done = subprocess.run([DUMP, "--data-dir", str(self.data), "check"], capture_output=True,
+                              timeout=60, check=False, text=True)
+        for line in done.stdout.splitlines()[:-1]:
+            self.assertIn("belongs to no queue", line)
 
     def wait_until_none_is_shared(self):
         deadline = time.monotonic() + SECONDS_MAX
@@ -76,20 +91,22 @@ class SharedBodies(StoreCase):
         for queue in queues[50:-1]:
             channel.queue_delete(queue)
         self.broker.kill()
-        dump(self.data, "check")
+        # What a deletion was about to take along is gone at the next start.
+        self.assert_only_orphans()
         self.broker.start()
         self.assertEqual([body for _, body in self.drain(self.broker, queues[-1])], bodies)
         self.wait_until_none_is_shared()
         dump(self.data, "check")
 
     def test_an_export_holds_every_copy(self):
-        queues, bodies = self.fan_out()
+        queues, bodies = self.fan_out(5)
         self.broker.terminate()
         exported = self.folder / "all.jsonl"
         exported.write_bytes(dump(self.data, "export"))
-        other = self.folder / "imported"
-        dump(other, "import", str(exported))
-        broker = self.restored(other)
+        broker = self.restored(self.folder / "imported")
+        broker.terminate()
+        dump(broker.data_dir, "import", str(exported))
+        broker.start()
         for queue in (queues[0], queues[-1]):
             self.assertEqual([body for _, body in self.drain(broker, queue)], bodies)
 

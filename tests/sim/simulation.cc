@@ -85,7 +85,8 @@ SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& sha
   options.store_options.chunk_bytes_max = pick<std::size_t>(random, {300, 4_KiB, 256_KiB});
   options.session_limits.frame_max = pick<std::uint32_t>(random, {4096, 131072});
   // Two of three share more than a broker would.
-  options.store_options.shared_bytes_min = std::array<std::size_t, 3>{1, 1_KiB, 4_KiB}[options.seed % 3];
+  options.store_options.shared_bytes_min =
+      std::array<std::size_t, 3>{1, 1_KiB, 4_KiB}[options.seed % 3];
   options.store_options.sweep_records_max = 1 + options.seed % 7;
   return options;
 }

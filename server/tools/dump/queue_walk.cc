@@ -69,8 +69,7 @@ class QueueWalk {
       if (entry.seq < filter_.from) continue;
       const auto found_block = storage::block_of_entry(store_, *chunk.reader, i);
       if (!found_block.ok()) {
-        handlers_.on_damage(
-            fmt::format("position {}: {}", entry.seq, found_block.error().text));
+        handlers_.on_damage(fmt::format("position {}: {}", entry.seq, found_block.error().text));
         continue;
       }
       const BlockRef& block = *found_block;

@@ -66,8 +66,8 @@ struct LedgerQueue {
   std::map<Seq, LedgerMessage> messages;           // settled ones stay until the next start
   std::vector<std::pair<Seq, Seq>> stored_ranges;  // from on_stored, not released yet
   std::map<Seq, Seq> disk_ranges;                  // [from, to): to be read again
-  std::set<DueTime> due_left;                       // entries that outlive their messages
-  std::set<DueTime> due_dropped;                    // of these: asked to go
+  std::set<DueTime> due_left;                      // entries that outlive their messages
+  std::set<DueTime> due_dropped;                   // of these: asked to go
   bool reading = false;
   bool reading_due = false;
   bool fetching = false;

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "storage/engine/store.h"
-
 #include "storage/engine/store_directory.h"
 
 #include "tests/unit/storage/engine/temp_directory.h"

@@ -106,8 +106,7 @@ TEST(SharedCheck, ReferencesWithoutTheirChunkAreFoundUnlessTheyAreSwept) {
 
 TEST(SharedCheck, ALogThatDoesNotKnowOfItsReferencesIsFound) {
   StoreRecords records = shared_records();
-  records.state(
-      1, {.head = 3, .next = 4, .live_count = 1, .live_bytes = 7, .delivered_mark = 3});
+  records.state(1, {.head = 3, .next = 4, .live_count = 1, .live_bytes = 7, .delivered_mark = 3});
   EXPECT_THAT(problems_of(records), ElementsAre(HasSubstr("references that the log does not")));
 }
 
@@ -237,8 +236,7 @@ TEST_F(SharedRepair, LeftoversGoAndSweepsStay) {
 
 TEST_F(SharedRepair, ALogLearnsOfItsReferencesAndTheStoreOfItsStarts) {
   StoreRecords records = shared_records();
-  records.state(
-      1, {.head = 3, .next = 4, .live_count = 1, .live_bytes = 7, .delivered_mark = 3});
+  records.state(1, {.head = 3, .next = 4, .live_count = 1, .live_bytes = 7, .delivered_mark = 3});
   records.raw(Family::meta, std::string(kStoreMetaKey),
               encode_store_meta(StoreMeta{kTestStoreId, 1000, true, 0}));
   EXPECT_THAT(repair(records).actions, SizeIs(2));

@@ -84,17 +84,17 @@ TEST(Chunk, LayoutOfAReferenceIsTheDocumentedOne) {
   const std::vector<std::uint32_t> shared = {1};
   const std::string bytes = encode_chunk(LogId(1), entries, shared);
   const unsigned char expected[] = {
-      'W', 'C', 'H', 'K', 2, 0,   0, 0,   // magic, version, flags, reserved
+      'W', 'C', 'H', 'K', 2,   0, 0, 0,   // magic, version, flags, reserved
       0,   0,   0,   2,                   // entries
-      0,   0,   0,   0,   0, 0,   0, 1,   // log
-      0,   0,   0,   0,   0, 0,   0, 2,   // first
-      0,   0,   0,   0,   0, 0,   0, 5,   // last
-      0,   0,   0,   0,   0, 0,   0, 22,  // payload bytes
-      0,   0,   0,   0,   0, 0,   0, 2,   // entry 0: delta, end
+      0,   0,   0,   0,   0,   0, 0, 1,   // log
+      0,   0,   0,   0,   0,   0, 0, 2,   // first
+      0,   0,   0,   0,   0,   0, 0, 5,   // last
+      0,   0,   0,   0,   0,   0, 0, 22,  // payload bytes
+      0,   0,   0,   0,   0,   0, 0, 2,   // entry 0: delta, end
       0,   0,   0,   3,   128, 0, 0, 22,  // entry 1: a reference
       'a', 'b',                           //
-      0,   0,   0,   0,   0, 0,   0, 1,   // origin
-      0,   0,   0,   0,   0, 0,   0, 2,   // number
+      0,   0,   0,   0,   0,   0, 0, 1,   // origin
+      0,   0,   0,   0,   0,   0, 0, 2,   // number
       0,   0,   0,   3};                  // bytes of the block
   EXPECT_EQ(bytes.substr(4), std::string(reinterpret_cast<const char*>(expected), sizeof expected));
 }
@@ -112,14 +112,14 @@ TEST(Chunk, UnsoundReferencesAreRefused) {
   const std::vector<std::uint32_t> shared = {0};
   const std::string bytes = encode_chunk(LogId(1), entries, shared);
   EXPECT_TRUE(ChunkReader::open(sealed(bytes, 8, 2)).ok());
-  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 8, 1)).ok());      // the bit is none in version 1
-  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 52, 0)).ok());     // no entry is shared
-  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 55, 19)).ok());    // ends elsewhere
-  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 71, 0)).ok());     // body 0
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 8, 1)).ok());    // the bit is none in version 1
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 52, 0)).ok());   // no entry is shared
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 55, 19)).ok());  // ends elsewhere
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 71, 0)).ok());   // body 0
   const std::vector<ChunkEntry> two = {{2, "x"}, {3, ref}};
   const std::vector<std::uint32_t> second = {1};
   std::string shifted = encode_chunk(LogId(1), two, second);
-  EXPECT_FALSE(ChunkReader::open(sealed(shifted, 55, 2)).ok());   // 19 bytes are no reference
+  EXPECT_FALSE(ChunkReader::open(sealed(shifted, 55, 2)).ok());  // 19 bytes are no reference
 }
 
 // S7
