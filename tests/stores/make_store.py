@@ -65,7 +65,7 @@ def fill(broker):
     for size in (0, 1, 1023, 1024, 5000, 30_000):
         publish(channel, "", "with bodies", random.randbytes(size), correlation_id=str(size))
     # Stored once for two queues, since format 2.
-    for size in (4096, 20_000):
+    for size in (4096, 4097):
         publish(channel, "fanout exchange", "large", random.randbytes(size), message_id=str(size))
     channel.queue_purge("emptied")
     # Holes in chunks, from both ends and in the middle.
