@@ -237,7 +237,7 @@ class QueueLogImpl final : public QueueLog {
   std::optional<ActiveRead> read_;
   DueCallback due_callback_;
   FetchCallback fetch_callback_;
-  std::vector<SeqRange> fetch_settled_;  // ranges settled while a fetch is under way
+  std::vector<SeqRange> fetch_settled_;  // settled or read while a fetch is under way
   std::uint64_t hand_overs_ = 0;         // of this log, and the last one that is durable
   std::uint64_t hand_overs_durable_ = 0;
   bool touched_ = false;

@@ -26,7 +26,7 @@ struct StoreOptions {
   // Settles and messages nobody waits for are handed over after this long at the latest.
   Duration idle_commit_delay = std::chrono::milliseconds(5);
   std::size_t chunk_bytes_max = std::size_t{256} << 10;
-  // Smaller messages are stored once per queue: a reference and its count would cost more.
+  // Smaller ones are stored per queue: in two queues counting would cost more than it saves.
   std::size_t shared_bytes_min = std::size_t{4} << 10;
   // What a deleted or purged queue referred to is released in steps of this many chunks.
   std::size_t sweep_records_max = 256;
