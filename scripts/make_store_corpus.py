@@ -17,15 +17,20 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "fuzz" / "corpus"
 
 
-def chunk(log, messages):
-    """messages: (seq, block), ascending. Everything behind the checksum."""
+def reference(origin, number, size):
+    return struct.pack(">QQI", origin, number, size)
+
+
+def chunk(log, messages, shared=()):
+    """messages: (seq, block), ascending; which of them are references. Everything behind the
+    checksum."""
     first, last = messages[0][0], messages[-1][0]
     index, payload = b"", b""
-    for seq, block in messages:
+    for number, (seq, block) in enumerate(messages):
         payload += block
-        index += struct.pack(">II", seq - first, len(payload))
-    return (struct.pack(">4sBBHIQQQQ", b"WCHK", 1, 0, 0, len(messages), log, first, last,
-                        len(payload)) + index + payload)
+        index += struct.pack(">II", seq - first, len(payload) | (number in shared) << 31)
+    return (struct.pack(">4sBBHIQQQQ", b"WCHK", 2 if shared else 1, 0, 0, len(messages), log,
+                        first, last, len(payload)) + index + payload)
 
 
 def acks(form, count, rest):
@@ -69,7 +74,9 @@ CHUNK = {
     "empty_blocks": chunk(9, [(7, b""), (8, b""), (9, b"x")]),
     "many": chunk(3, [(seq, b"%d" % seq) for seq in range(100, 200)]),
     "wrong_count": struct.pack(">4sBBHIQQQQ", b"WCHK", 1, 0, 0, 2**32 - 1, 1, 1, 1, 0),
-    "newer": b"WCHK\x02" + bytes(39),
+    "newer": b"WCHK\x03" + bytes(39),
+    "shared": chunk(1, [(2, b"own"), (3, reference(65536, 1, 70000)), (7, b"")], shared=(1,)),
+    "no_reference": chunk(1, [(2, b"19 bytes are no ref")], shared=(0,)),
 }
 ACK_SET = {
     "bitmap": acks(0, 10, b"\x05\x02"),
@@ -81,6 +88,7 @@ ACK_SET = {
 KEYS = {
     "chunk": struct.pack(">QQ", 1, 5), "log": struct.pack(">Q", 7),
     "due": struct.pack(">QQQ", 1, 1795269552000, 5),
+    "sweep": b"sweep" + struct.pack(">QQQ", 1, 5, 9),
     "parts": part(b"/") + part(b"a\0b") + part(b""), "cut": b"abc\0", "bad": b"a\0\x02",
 }
 DEFINITION = {
@@ -98,6 +106,8 @@ LOG_STATE = {
     "version_1": b"\x01" + state(5, 11, 3, 7, 6),
     "version_2": b"\x02" + state(5, 11, 3, 7, 6, 4, 3),
     "head_above_next": b"\x02" + state(12, 11, 3, 7, 6, 4, 3),
+    "shared": b"\x02" + state(5, 11, 3, 7, 6, 4, 7),
+    "references": b"\x01" + struct.pack(">QQQQ", 65536, 1, 65537, 9),
     "returns": b"\x01" + struct.pack(">I", 3), "due": b"\x01" + struct.pack(">Q", 17),
 }
 ENVELOPE = {"empty": b"", "short": b"\0\0\0", "text": b"payload", "long": bytes(range(256)) * 3}

@@ -18,11 +18,6 @@ constexpr std::uint64_t kOperationToken = std::uint64_t{1} << 62;
 constexpr std::uint64_t kReplyToken = std::uint64_t{2} << 62;
 constexpr unsigned kPublishSeqBits = 48;
 
-// Does this queue answer for a publish?
-bool answers(const QueueHandle& queue, bool persistent) {
-  return (persistent && is_stored(queue.definition)) || queue.settings.may_refuse();
-}
-
 }  // namespace
 
 BrokerShard::BrokerShard(BrokerShardParts parts)
@@ -104,90 +99,6 @@ void BrokerShard::mark_session(SessionSink& session) {
 SessionSink* BrokerShard::find_session(ConnectionId id) {
   const auto at = sessions_.find(id.value);
   return at == sessions_.end() ? nullptr : at->second;
-}
-
-Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const BlockRef& block,
-                               bool persistent, const storage::CommitToken* confirm) {
-  if (queues.size() == 1) return publish_to_one(*queues.front(), block, persistent, confirm);
-  Published published;
-  published.queues = static_cast<unsigned>(queues.size());
-  // Durable parts on several shards are one commit (S4).
-  std::uint64_t homes = 0;  // a bit per shard that keeps it durably
-  static_assert(sizeof(homes) * 8 >= 64);
-  for (const QueueHandle* queue : queues) {
-    const bool kept = persistent && is_stored(queue->definition);
-    if (kept) homes |= std::uint64_t{1} << queue->home;
-    if (confirm != nullptr && answers(*queue, persistent)) ++published.pending_confirms;
-  }
-  const bool several_shards = (homes & (homes - 1)) != 0;
-  bool here = false;
-  for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
-    PublishMessage message;
-    for (const QueueHandle* handle : queues) {
-      if (handle->home != shard) continue;
-      message.targets.push_back({handle->id, answers(*handle, persistent)});
-    }
-    if (message.targets.empty()) continue;
-    if (shard == parts_.self && !own_publishes_wait()) {
-      here = true;
-      continue;
-    }
-    message.block = block;
-    if (confirm != nullptr) message.confirm = *confirm;
-    message.several_shards = several_shards && (homes >> shard & 1) != 0;
-    parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
-    if (shard == parts_.self) ++own_publishes_queued_;
-    send(shard, std::move(message));
-  }
-  if (here) publish_here(queues, block, persistent, confirm, several_shards);
-  return published;
-}
-
-// As publish(): nearly all messages go to one queue.
-Published BrokerShard::publish_to_one(const QueueHandle& handle, const BlockRef& block,
-                                      bool persistent, const storage::CommitToken* confirm) {
-  Published published;
-  published.queues = 1;
-  const bool answered = answers(handle, persistent);
-  if (confirm != nullptr && answered) published.pending_confirms = 1;
-  if (handle.home == parts_.self && !own_publishes_wait()) {
-    Queue* const queue = find_queue(handle.id);
-    WARREN_ASSERT(queue != nullptr);
-    queue->enqueue(block, persistent, answered ? confirm : nullptr);
-    return published;
-  }
-  PublishMessage message;
-  message.targets.push_back({handle.id, answered});
-  message.block = block;
-  if (confirm != nullptr) message.confirm = *confirm;
-  parts_.gauges->add_inbound(handle.home, static_cast<std::int64_t>(block->size()));
-  if (handle.home == parts_.self) ++own_publishes_queued_;
-  send(handle.home, std::move(message));
-  return published;
-}
-
-void BrokerShard::publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block,
-                               bool persistent, const storage::CommitToken* confirm,
-                               bool several_shards) {
-  for (const QueueHandle* handle : queues) {
-    if (handle->home != parts_.self) continue;
-    Queue* const queue = find_queue(handle->id);
-    WARREN_ASSERT(queue != nullptr);
-    queue->enqueue(block, persistent, answers(*handle, persistent) ? confirm : nullptr);
-    if (persistent && queue->durable() && several_shards) hold_part();
-  }
-}
-
-// From its own marker on a shard's publishes belong to the next epoch, and they keep their order.
-bool BrokerShard::own_publishes_wait() const {
-  return barrier_.ended(parts_.self) || own_publishes_queued_ > 0;
-}
-
-// What is gathered has a part of a publish that other shards keep, too: it is not handed over
-// before the epoch ends.
-void BrokerShard::hold_part() {
-  barrier_.gathered_part();
-  parts_.store->hold(true);
 }
 
 void BrokerShard::settle(ShardIndex home, QueueId queue, Place place, Settlement how) {

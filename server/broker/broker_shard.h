@@ -236,9 +236,12 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void remember_holder(ConnectionId connection, Queue& queue);
   Published publish_to_one(const QueueHandle& handle, const BlockRef& block, bool persistent,
                            const storage::CommitToken* confirm);
-  void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block, bool persistent,
-                    const storage::CommitToken* confirm, bool several_shards);
-  void commit_part(ShardIndex shard, const Transaction& transaction, bool several_shards);
+  void publish_here(const std::vector<QueueHandle*>& queues, const BlockRef& block,
+                    const BodyId& body, bool persistent, const storage::CommitToken* confirm,
+                    bool several_shards);
+  BodyId share(const Block& block, unsigned kept_count);
+  void commit_part(ShardIndex shard, const Transaction& transaction,
+                   const std::vector<BodyId>& bodies, bool several_shards);
   bool own_publishes_wait() const;
   void hold_part();
   void drain_inbox();

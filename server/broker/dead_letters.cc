@@ -86,9 +86,13 @@ void BrokerShard::spread(const std::vector<QueueHandle*>& targets, const BlockRe
                          bool source_durable) {
   const bool persistent = MessageView(*block).persistent();
   std::uint64_t homes = source_durable ? std::uint64_t{1} << parts_.self : 0;
+  unsigned kept_count = 0;
   for (const QueueHandle* target : targets) {
-    if (persistent && is_stored(target->definition)) homes |= std::uint64_t{1} << target->home;
+    if (!persistent || !is_stored(target->definition)) continue;
+    homes |= std::uint64_t{1} << target->home;
+    ++kept_count;
   }
+  const BodyId body = share(*block, kept_count);
   const bool several_shards = (homes & (homes - 1)) != 0;
   for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
     PublishMessage message;
@@ -97,6 +101,7 @@ void BrokerShard::spread(const std::vector<QueueHandle*>& targets, const BlockRe
     }
     if (shard == parts_.self || message.targets.empty()) continue;
     message.block = block;
+    message.body = body;
     message.several_shards = several_shards && (homes >> shard & 1) != 0;
     parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
     post(shard, std::move(message));
@@ -105,7 +110,7 @@ void BrokerShard::spread(const std::vector<QueueHandle*>& targets, const BlockRe
     if (target->home != parts_.self) continue;
     Queue* const queue = find_queue(target->id);
     WARREN_ASSERT(queue != nullptr);
-    queue->enqueue(block, persistent, nullptr);
+    queue->enqueue(block, persistent, nullptr, body);
   }
   if (several_shards && (homes >> parts_.self & 1) != 0) hold_part();
 }

@@ -20,7 +20,7 @@ void BrokerShard::on(PublishMessage& message) {
     const storage::CommitToken* const token =
         target.answers && message.confirm ? &*message.confirm : nullptr;
     if (Queue* const queue = find_queue(target.queue)) {
-      queue->enqueue(message.block, persistent, token);
+      queue->enqueue(message.block, persistent, token, message.body);
     } else if (token != nullptr) {
       confirm(*token);  // a queue that was deleted meanwhile owes nothing more
     }

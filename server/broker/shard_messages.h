@@ -58,6 +58,7 @@ struct PublishMessage {
   boost::container::small_vector<Target, 2> targets;
   std::optional<storage::CommitToken> confirm;  // comes back once per queue that keeps it durably
   bool several_shards = false;  // kept durably on several shards: one commit over them all (S4)
+  BodyId body;                  // of a large block that several queues keep durably: stored once
 };
 
 enum class Settlement : std::uint8_t {

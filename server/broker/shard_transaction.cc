@@ -11,8 +11,15 @@ namespace warren::broker {
 
 unsigned BrokerShard::commit(const Transaction& transaction, ReplyTo reply_to) {
   std::uint64_t involved = 0;  // a bit per shard
+  std::vector<BodyId> bodies;  // of its publishes
   for (const Transaction::Publish& publish : transaction.publishes) {
-    for (const QueueHandle* queue : publish.queues) involved |= std::uint64_t{1} << queue->home;
+    const bool persistent = MessageView(*publish.block).persistent();
+    unsigned kept_count = 0;
+    for (const QueueHandle* queue : publish.queues) {
+      involved |= std::uint64_t{1} << queue->home;
+      if (persistent && is_stored(queue->definition)) ++kept_count;
+    }
+    bodies.push_back(share(*publish.block, kept_count));
   }
   for (const Transaction::Settled& settled : transaction.settled) {
     involved |= std::uint64_t{1} << settled.home;
@@ -21,7 +28,7 @@ unsigned BrokerShard::commit(const Transaction& transaction, ReplyTo reply_to) {
   unsigned answers = 0;
   for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
     if ((involved >> shard & 1) == 0) continue;
-    commit_part(shard, transaction, several_shards);
+    commit_part(shard, transaction, bodies, several_shards);
     send(shard, SyncRequest{reply_to});
     ++answers;
   }
@@ -29,15 +36,17 @@ unsigned BrokerShard::commit(const Transaction& transaction, ReplyTo reply_to) {
 }
 
 void BrokerShard::commit_part(ShardIndex shard, const Transaction& transaction,
-                              bool several_shards) {
+                              const std::vector<BodyId>& bodies, bool several_shards) {
   const bool here = shard == parts_.self && !own_publishes_wait();
-  for (const Transaction::Publish& publish : transaction.publishes) {
+  for (std::size_t i = 0; i < transaction.publishes.size(); ++i) {
+    const Transaction::Publish& publish = transaction.publishes[i];
     PublishMessage message;
     for (const QueueHandle* queue : publish.queues) {
       if (queue->home == shard) message.targets.push_back({queue->id, false});
     }
     if (message.targets.empty()) continue;
     message.block = publish.block;
+    message.body = bodies[i];
     message.several_shards = several_shards;
     parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(publish.block->size()));
     if (here) {

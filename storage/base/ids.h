@@ -2,6 +2,7 @@
 // The numbers that storage and broker share.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 #include "storage/base/strong_id.h"
@@ -13,6 +14,16 @@ using LogId = StrongId<struct LogIdTag>;
 
 // Position of a message in its queue: from 1, in publish order, never reused (S1).
 using Seq = std::uint64_t;
+
+// A message body that several logs refer to: who named it (a shard, in one life of the store), and
+// how many it had named by then. Never given twice. Number 0: none.
+struct BodyId {
+  std::uint64_t origin = 0;
+  std::uint64_t number = 0;
+
+  explicit operator bool() const { return number != 0; }
+  friend constexpr auto operator<=>(const BodyId&, const BodyId&) = default;
+};
 
 // A shard: an index into the process's shard threads, 0 is the control shard.
 using ShardIndex = std::uint32_t;

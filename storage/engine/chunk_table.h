@@ -20,6 +20,7 @@ struct ChunkMeta {
   Seq last = 0;
   AckSet acks;
   std::vector<std::uint32_t> deltas;  // seq - base per entry; empty when the seqs are dense
+  std::vector<BodyId> bodies;         // that it refers to, one per reference
   bool dirty = false;                 // settled entries that no commit carries yet
   bool acks_stored = false;           // an ack set was written, or may have been
 

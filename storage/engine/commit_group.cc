@@ -26,7 +26,7 @@ CommitQueue::Cuts CommitQueue::cut_by_bytes(std::size_t bytes_max) const {
     grew = false;
     for (std::size_t s = 0; s < shards_.size() && bytes < bytes_max; ++s) {
       if (cuts[s] == shards_[s].size()) continue;
-      bytes += shards_[s][cuts[s]]->batch.bytes();
+      bytes += shards_[s][cuts[s]]->bytes();
       ++cuts[s];
       grew = true;
     }

@@ -16,10 +16,12 @@ constexpr std::size_t kGroupBytesMax = 32_MiB;
 
 }  // namespace
 
-Committer::Committer(KvStore& store, unsigned shard_count, Complete complete)
+Committer::Committer(KvStore& store, unsigned shard_count, std::size_t sweep_records_max,
+                     Complete complete)
     : store_(store),
       shard_count_(shard_count),
       complete_(std::move(complete)),
+      bodies_(store, sweep_records_max),
       queue_(shard_count) {}
 
 Committer::~Committer() {
@@ -41,9 +43,10 @@ void Committer::submit(std::unique_ptr<HandOver> hand_over) {
 }
 
 void Committer::run() {
+  bool sweeping = bodies_.sweeping();
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return news_ || stopping_; });
+    wake_.wait(lock, [&] { return news_ || stopping_ || sweeping; });
     news_ = false;
     if (abandoned_) return;
     if (error_.has_value()) {
@@ -53,16 +56,18 @@ void Committer::run() {
         lock.lock();
       }
       if (stopping_) return;
+      sweeping = false;
       continue;
     }
     HandOvers group = queue_.take(kGroupBytesMax);
-    if (group.empty()) {
-      if (stopping_) return;
-      continue;
-    }
-    news_ = true;  // look again when this group is done
+    if (group.empty() && stopping_) return;
+    if (group.empty() && !sweeping) continue;
+    if (!group.empty()) news_ = true;  // look again when this group is done
     lock.unlock();
-    commit(std::move(group));
+    if (!group.empty()) commit(std::move(group));
+    // A step behind every group: under load the sweeps go on, and hold up nobody for long.
+    sweep();
+    sweeping = bodies_.sweeping();
     lock.lock();
   }
 }
@@ -73,8 +78,12 @@ bool Committer::step() {
     const std::lock_guard lock(mutex_);
     if (!error_.has_value()) group = queue_.take(kGroupBytesMax);
   }
-  const bool found = !group.empty();
-  if (found) commit(std::move(group));
+  const bool found = !group.empty() || (bodies_.sweeping() && !failed());
+  if (group.empty()) {
+    sweep();
+  } else {
+    commit(std::move(group));
+  }
   bool report = false;
   {
     const std::lock_guard lock(mutex_);
@@ -92,9 +101,19 @@ Status Committer::write(const HandOvers& group) {
     if (!hand_over->batch.empty()) batches.push_back(&hand_over->batch);
   }
   if (!spills.empty()) WARREN_CHECK(store_.commit(spills, WriteMode::unlogged));
+  KvBatch shared;
+  WARREN_CHECK(bodies_.settle(group, shared));
+  if (!shared.empty()) batches.push_back(&shared);
   // What came before is synced already: a group without changes is durable as it is.
   if (!batches.empty()) WARREN_CHECK(store_.commit(batches, WriteMode::synced));
+  for (const auto& hand_over : group) bodies_.add_sweeps(hand_over->sweeps);
   return {};
+}
+
+void Committer::sweep() {
+  // S10
+  if (!bodies_.sweeping() || failed()) return;
+  if (const Status swept = bodies_.sweep(); !swept.ok()) fail(swept.error());
 }
 
 void Committer::commit(HandOvers group) {
@@ -108,6 +127,7 @@ void Committer::commit(HandOvers group) {
   for (auto& hand_over : group) {
     hand_over->batch = KvBatch();  // its memory goes here, not on the shard's thread
     hand_over->spill = KvBatch();
+    hand_over->shared.clear();
     by_shard[hand_over->shard].push_back(std::move(hand_over));
   }
   for (ShardIndex shard = 0; shard < shard_count_; ++shard) {

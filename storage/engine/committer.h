@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns hand-overs into commits: one atomic batch, one fsync, then the completions. The only writer
-// of the store while shards run. Keeps: S4, S10.
+// of the store while shards run. Keeps: S4, S6, S10.
 #pragma once
 
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 
 #include "storage/engine/commit_group.h"
+#include "storage/engine/shared_bodies.h"
 #include "storage/kv/kv_store.h"
 
 namespace warren::storage {
@@ -20,17 +22,20 @@ class Committer {
   // `complete` gets the durable hand-overs of one shard, in order; called on the committing thread.
   using Complete = std::function<void(ShardIndex, HandOvers)>;
 
-  Committer(KvStore& store, unsigned shard_count, Complete complete);
+  Committer(KvStore& store, unsigned shard_count, std::size_t sweep_records_max, Complete complete);
   ~Committer();
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;
 
+  // What the last life had not swept. REQUIRES: nothing runs yet.
+  void add_sweeps(std::span<const SweepKey> ranges) { bodies_.add_sweeps(ranges); }
   void start();
 
   // Thread safety: any thread; in order per shard.
   void submit(std::unique_ptr<HandOver> hand_over);
 
-  // Commits one group, if there is one that can be committed. For use without the thread.
+  // Commits one group, if there is one that can be committed, or else sweeps a little. False: there
+  // was nothing to do. For use without the thread.
   bool step();
 
   // Something failed elsewhere: nothing is confirmed from now on. Thread safety: any thread.
@@ -50,12 +55,14 @@ class Committer {
  private:
   void run();
   void commit(HandOvers group);
+  void sweep();
   Status write(const HandOvers& group);
   void report_failure(const Error& error);
 
   KvStore& store_;  // borrowed: outlives the committer
   const unsigned shard_count_;
   const Complete complete_;
+  SharedBodies bodies_;  // the committing thread's
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

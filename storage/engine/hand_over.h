@@ -9,6 +9,7 @@
 #include "storage/base/ids.h"
 #include "storage/engine/queue_log.h"
 #include "storage/kv/kv_batch.h"
+#include "storage/record/keys.h"
 
 namespace warren::storage {
 
@@ -27,13 +28,26 @@ struct LogCommit {
   Seq mark = 0;  // the delivered mark that becomes durable; 0 when the state was not written
 };
 
+// A chunk of this hand-over refers to the body.
+struct BodyUse {
+  BodyId body;
+  BlockRef block;
+};
+
 struct HandOver {
+  // What it adds to a commit, about.
+  std::size_t bytes() const { return batch.bytes() + shared_bytes; }
+
   ShardIndex shard = 0;
   KvBatch batch;
   KvBatch spill;  // written before `batch`, without the write-ahead log
   std::vector<FanoutPart> fanouts;
   std::vector<CommitToken> tokens;
   std::vector<LogCommit> logs;
+  std::vector<BodyUse> shared;     // one per reference
+  std::vector<BodyId> released;    // one per reference of a chunk that is erased
+  std::vector<SweepKey> sweeps;    // ranges that are erased; `batch` has their records
+  std::uint64_t shared_bytes = 0;  // of the blocks in `shared`, each counted once
   std::uint64_t appended_bytes = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
 #include "storage/engine/chunk_cursor.h"
+#include "storage/record/body_record.h"
 #include "storage/record/chunk_reader.h"
 #include "storage/record/keys.h"
 #include "storage/record/log_state_record.h"
@@ -38,7 +39,9 @@ class LogReader {
   Result<AckSet> stored_acks(Seq base, bool& stored);
   Status end_of_index(const KvCursor& cursor, std::string_view index);
   Status add_returns();
-  void take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored, Durability durability);
+  Status take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored,
+                      Durability durability);
+  Result<BlockRef> shared_block(const BodyRef& ref);
   void count_damage(Bytes value, Seq base, const AckSet* acks, const Error& error);
 
   KvStore& store_;
@@ -218,25 +221,51 @@ Status LogReader::load(Source& source) {
   }
   WARREN_ASSERT(request_.kind == ReadRequest::Kind::fetch || opened->last() < request_.to);
   covered_ = std::max(covered_, opened->last() + 1);
-  take_entries(*opened, std::move(acks), acks_stored, source.durability);
-  return {};
+  return take_entries(*opened, std::move(acks), acks_stored, source.durability);
 }
 
-void LogReader::take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored,
-                             Durability durability) {
-  if (acks.all()) return;
+// Errc::corruption when it is not there as the reference says.
+Result<BlockRef> LogReader::shared_block(const BodyRef& ref) {
+  WARREN_TRY(const auto sealed, store_.get(Family::bodies, encode_body_key(ref.body)));
+  if (!sealed.has_value()) return Error{Errc::corruption, "there is no such body"};
+  WARREN_TRY(const Bytes block, decode_body(*sealed));
+  if (block.size() != ref.bytes) return Error{Errc::corruption, "body has a wrong size"};
+  return Block::copy_of(block);
+}
+
+Status LogReader::take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored,
+                               Durability durability) {
+  if (acks.all()) return {};
   std::vector<ChunkEntry> entries;
   entries.reserve(chunk.count());
   for (std::uint32_t i = 0; i < chunk.count(); ++i) {
     entries.push_back(chunk.entry(i));
     if (acks.test(i)) continue;
-    out_.messages.push_back(
-        StoredMessage{entries.back().seq, durability, Block::copy_of(entries.back().block)});
+    const auto ref = chunk.shared(i);
+    if (!ref.has_value()) {
+      out_.messages.push_back(
+          StoredMessage{entries.back().seq, durability, Block::copy_of(entries.back().block)});
+      continue;
+    }
+    bytes_ += ref->bytes;
+    auto block = shared_block(*ref);
+    if (block.ok()) {
+      out_.messages.push_back(StoredMessage{entries.back().seq, durability, block.take()});
+      continue;
+    }
+    if (block.error().code == Errc::io_error) return block.error();
+    // Out of its turn nothing is decided: the read in its turn will meet it, too.
+    if (request_.kind == ReadRequest::Kind::fetch) continue;
+    out_.lost.push_back(ReadOutcome::Lost{entries.back().seq, ref->bytes, block.error()});
+    acks.set(i);
   }
+  if (acks.all()) return {};
   ReadOutcome::Chunk loaded{make_chunk_meta(entries), durability};
   loaded.meta.acks = std::move(acks);
   loaded.meta.acks_stored = acks_stored;
+  loaded.meta.bodies = chunk.bodies();
   out_.chunks.push_back(std::move(loaded));
+  return {};
 }
 
 void LogReader::count_damage(Bytes value, Seq base, const AckSet* acks, const Error& error) {

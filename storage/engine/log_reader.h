@@ -38,8 +38,16 @@ struct ReadOutcome {
     ChunkMeta meta;
     Durability durability = Durability::durable;
   };
+  // A message whose chunk is sound and whose body is not there, or not sound: if it is live still,
+  // it is lost. Its chunk says that it is settled.
+  struct Lost {
+    Seq seq = 0;
+    std::uint64_t bytes = 0;
+    Error error;
+  };
   std::vector<StoredMessage> messages;  // ascending
   std::vector<Chunk> chunks;            // the ones that hold `messages`
+  std::vector<Lost> lost;
   Seq next = 0;
   // Live messages in chunks that fail their checksum, as far as can be told.
   std::uint64_t damaged = 0;

@@ -34,12 +34,13 @@ struct LogState {
   Seq head = 1;                   // every seq below is settled
   Seq next = 1;                   // the first seq that was never assigned
   std::uint64_t live_count = 0;   // durable messages that are not settled
-  std::uint64_t live_bytes = 0;   // their block sizes
+  std::uint64_t live_bytes = 0;   // their block sizes, wherever the blocks are stored
   std::uint64_t live_weight = 0;  // their MessageNotes::weight
   Seq delivered_mark = 0;         // every seq above was never delivered (R13)
   bool has_due = false;           // read_due() may find something
   bool has_returns = false;       // some message may have come back
   bool expires = false;           // MessageNotes::expires of some message, once
+  bool has_shared = false;        // some message may be stored outside the log
 };
 
 // What a log keeps of a message beside its block. Given at append, and again when it is settled.
@@ -87,11 +88,13 @@ class QueueLog {
 
   // Adds a message to the commit that is being gathered. Seqs ascend over all appends; gaps are
   // allowed (messages that stay in memory only). `token`, when given, comes back once the message
-  // is committed or settled, whichever is first.
+  // is committed or settled, whichever is first. `body`: what ShardStore::share() gave for the
+  // block, if it is durable in several logs (S6).
   virtual void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token,
-                      const MessageNotes& notes) = 0;
-  void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token) {
-    append(seq, std::move(block), durability, token, MessageNotes{});
+                      const MessageNotes& notes, const BodyId& body) = 0;
+  void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token,
+              const MessageNotes& notes = {}) {
+    append(seq, std::move(block), durability, token, notes, BodyId{});
   }
 
   // Takes the token off a message that is about to be settled and lives on elsewhere: it is the

@@ -4,6 +4,7 @@
 
 #include "storage/base/assert.h"
 #include "storage/engine/queue_log_impl.h"
+#include "storage/record/body_record.h"
 #include "storage/record/chunk_format.h"
 #include "storage/record/keys.h"
 #include "storage/record/log_state_record.h"
@@ -25,26 +26,25 @@ void QueueLogImpl::hand_over(HandOver& out, Instant now) {
 
 void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit, Instant now) {
   if (open_live_ == 0) return;
-  struct Part {
-    std::vector<ChunkEntry> entries;
-    std::size_t bytes = 0;
-  };
   Part parts[2];  // by Durability
   for (OpenEntry& entry : open_) {
     if (entry.block == nullptr) continue;
     Part& part = parts[static_cast<std::size_t>(entry.durability)];
-    const std::size_t block_bytes = entry.block->size();
-    const std::size_t bytes = block_bytes + kChunkIndexEntryBytes;
+    const std::size_t bytes = entry.block->size() + kChunkIndexEntryBytes;
     const bool full =
         !part.entries.empty() &&
         (part.bytes + bytes > chunk_bytes_max_ || part.entries.size() == kChunkEntriesMax ||
          entry.seq - part.entries.front().seq > kChunkSpanMax);
     if (full) {
-      add_chunk(out, part.entries, entry.durability);
-      part.entries.clear();
-      part.bytes = 0;
+      add_chunk(out, part, entry.durability);
+      part.clear();
     }
-    part.entries.push_back(ChunkEntry{entry.seq, entry.block->bytes()});
+    const OpenShared* const shared = find_shared(entry.seq);
+    if (shared == nullptr) {
+      part.entries.push_back(ChunkEntry{entry.seq, entry.block->bytes()});
+    } else {
+      add_shared(out, part, entry, *shared);
+    }
     expires_ = expires_ || entry.notes.expires;
     if (entry.notes.due_ms != 0) {
       has_due_ = true;
@@ -52,15 +52,16 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit, Instant now)
                     encode_due_chunk(part.entries.front().seq));
     }
     part.bytes += bytes;
-    out.appended_bytes += block_bytes;
-    gathering_.open_bytes -= block_bytes;
+    const std::size_t counted = counted_bytes(entry, shared);
+    out.appended_bytes += counted;
+    gathering_.open_bytes -= counted;
     if (entry.has_token) out.tokens.push_back(entry.token);
     if (commit.first == 0) commit.first = entry.seq;
     commit.last = entry.seq;
   }
   for (const Durability durability : {Durability::durable, Durability::paged}) {
     Part& part = parts[static_cast<std::size_t>(durability)];
-    if (!part.entries.empty()) add_chunk(out, part.entries, durability);
+    if (!part.entries.empty()) add_chunk(out, part, durability);
   }
   WARREN_INVARIANT(S2, commit.first > handed_over_ && commit.last < next_);
   handed_over_ = commit.last;
@@ -79,19 +80,24 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit, Instant now)
   open_durable_bytes_ = 0;
   open_durable_weight_ = 0;
   open_.clear();
+  open_shared_.clear();
   open_live_ = 0;
   open_hint_ = 0;
 }
 
-void QueueLogImpl::add_chunk(HandOver& out, const std::vector<ChunkEntry>& entries,
-                             Durability durability) {
-  ChunkMeta meta = make_chunk_meta(entries);
+void QueueLogImpl::add_chunk(HandOver& out, Part& part, Durability durability) {
+  ChunkMeta meta = make_chunk_meta(part.entries);
   std::string key = encode_chunk_key({id_, meta.base});
-  std::string value = encode_chunk(id_, entries);
+  std::string value = encode_chunk(id_, part.entries, part.shared);
   if (durability == Durability::durable) {
     WARREN_INVARIANT(S1, meta.base > handed_over_durable_);
     handed_over_durable_ = meta.last;
     stored_ = true;
+    if (!part.bodies.empty()) {
+      has_shared_ = true;
+      out.batch.put(Family::queue_shared, key, encode_shared(part.bodies));
+      meta.bodies = std::move(part.bodies);
+    }
     out.batch.put(Family::queue_log, std::move(key), std::move(value));
     durable_chunks_.insert(std::move(meta));
   } else {
@@ -115,14 +121,18 @@ void QueueLogImpl::hand_over_settled(HandOver& out) {
     out.batch.put(Family::queue_acks, encode_chunk_key({id_, base}), chunk->acks.encode());
   }
   dirty_.clear();
-  for (const auto& [base, has_acks] : dead_) {
-    if (const auto fetched = fetched_.find(base); fetched != fetched_.end()) {
+  for (const DeadChunk& dead : dead_) {
+    if (const auto fetched = fetched_.find(dead.base); fetched != fetched_.end()) {
       fetched->second.changed = hand_overs_;
     }
-    out.batch.erase_once(Family::queue_log, encode_chunk_key({id_, base}));
-    if (has_acks) out.batch.erase(Family::queue_acks, encode_chunk_key({id_, base}));
+    std::string key = encode_chunk_key({id_, dead.base});
+    if (dead.has_acks) out.batch.erase(Family::queue_acks, key);
+    if (dead.has_shared) out.batch.erase(Family::queue_shared, key);
+    out.batch.erase_once(Family::queue_log, std::move(key));
   }
   dead_.clear();
+  out.released.insert(out.released.end(), dead_bodies_.begin(), dead_bodies_.end());
+  dead_bodies_.clear();
   for (const Seq base : dead_paged_) {
     out.spill.erase_once(Family::spill, encode_chunk_key({id_, base}));
   }
@@ -133,6 +143,10 @@ void QueueLogImpl::hand_over_settled(HandOver& out) {
     if (acks_stored_) out.batch.erase_range(Family::queue_acks, first, end);
     if (has_returns_) out.batch.erase_range(Family::queue_returns, first, end);
     if (spilled_) out.spill.erase_range(Family::spill, first, end);
+    if (has_shared_) {
+      out.sweeps.push_back(SweepKey{id_, from, to});
+      out.batch.put(Family::meta, encode_sweep_key(out.sweeps.back()), encode_sweep());
+    }
     if (stored_) out.batch.erase_range(Family::queue_log, std::move(first), std::move(end));
   }
   dead_ranges_.clear();
@@ -176,6 +190,7 @@ LogStateRecord QueueLogImpl::record(Seq mark) const {
   record.has_due = has_due_;
   record.has_returns = has_returns_;
   record.expires = expires_;
+  record.has_shared = has_shared_;
   return record;
 }
 
@@ -216,16 +231,21 @@ QueueLogImpl::Committed QueueLogImpl::committed(const LogCommit& commit) {
   return news;
 }
 
-void QueueLogImpl::drop(KvBatch& batch, KvBatch& spill) {
+std::optional<SweepKey> QueueLogImpl::drop(KvBatch& batch, KvBatch& spill) {
   for (OpenEntry& entry : open_) {
     if (entry.block != nullptr) forget_open(entry);
   }
   const std::string first = encode_chunk_key({id_, 0});
   const std::string end = encode_chunk_key({LogId(id_.value + 1), 0});
   if (spilled_) spill.erase_range(Family::spill, first, end);
-  if (!stored_) return;
+  if (!stored_) return std::nullopt;
+  std::optional<SweepKey> sweep;
   // An empty log has no chunks: do not burden the store with a range deletion.
   if (live_count_ > 0 || !dead_.empty() || !dead_ranges_.empty() || damaged_) {
+    if (has_shared_) {
+      sweep = SweepKey{id_, 0, kSweepAll};
+      batch.put(Family::meta, encode_sweep_key(*sweep), encode_sweep());
+    }
     batch.erase_range(Family::queue_log, first, end);
     if (acks_stored_) batch.erase_range(Family::queue_acks, first, end);
   }
@@ -235,6 +255,7 @@ void QueueLogImpl::drop(KvBatch& batch, KvBatch& spill) {
                       encode_due_key({LogId(id_.value + 1), 0, 0}));
   }
   batch.erase(Family::queue_state, encode_log_key(id_));
+  return sweep;
 }
 
 void QueueLogImpl::write_final_state(KvBatch& batch) {

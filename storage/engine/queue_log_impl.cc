@@ -3,6 +3,7 @@
 #include "storage/engine/queue_log_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "storage/base/assert.h"
 
@@ -29,6 +30,7 @@ QueueLogImpl::QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, G
   has_due_ = state.has_due;
   has_returns_ = state.has_returns;
   expires_ = state.expires;
+  has_shared_ = state.has_shared;
   if (state.live_count > 0) keep_unread(state.head, state.next);
 }
 
@@ -39,19 +41,25 @@ void QueueLogImpl::touch() {
 }
 
 void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability, const CommitToken* token,
-                          const MessageNotes& notes) {
+                          const MessageNotes& notes, const BodyId& body) {
   WARREN_INVARIANT(S1, seq >= next_);
   WARREN_ASSERT(block != nullptr);
   WARREN_ASSERT(notes.due_ms == 0 || durability == Durability::durable);
   next_ = seq + 1;
   const std::size_t bytes = block->size();
-  gathering_.open_bytes += bytes;
-  gathering_.uncommitted_bytes += bytes;
+  std::size_t counted = bytes;
   if (durability == Durability::durable) {
     ++open_durable_count_;
     open_durable_bytes_ += bytes;
     open_durable_weight_ += notes.weight;
+    if (body) {
+      const bool first = std::exchange(gathering_.last_body, body) != body;
+      open_shared_.push_back(OpenShared{seq, body, first});
+      if (!first) counted = 0;
+    }
   }
+  gathering_.open_bytes += counted;
+  gathering_.uncommitted_bytes += counted;
   OpenEntry& entry = open_.emplace_back();
   entry.seq = seq;
   entry.block = std::move(block);
@@ -84,8 +92,9 @@ void QueueLogImpl::return_token(OpenEntry& entry) {
 
 void QueueLogImpl::forget_open(OpenEntry& entry) {
   const std::size_t bytes = entry.block->size();
-  gathering_.open_bytes -= bytes;
-  gathering_.uncommitted_bytes -= bytes;
+  const std::size_t counted = counted_bytes(entry, find_shared(entry.seq));
+  gathering_.open_bytes -= counted;
+  gathering_.uncommitted_bytes -= counted;
   if (entry.durability == Durability::durable) {
     --open_durable_count_;
     open_durable_bytes_ -= bytes;
@@ -131,6 +140,7 @@ bool QueueLogImpl::settle_open(Seq seq, std::uint64_t bytes) {
   open_hint_ = static_cast<std::size_t>(entry - open_.data()) + 1;
   if (open_live_ == 0) {
     open_.clear();
+    open_shared_.clear();
     open_hint_ = 0;
   }
   return true;
@@ -175,7 +185,7 @@ void QueueLogImpl::settle_durable(ChunkMeta& chunk, std::uint32_t index, std::ui
   state_dirty_ = true;
   touch();
   if (!chunk.live()) {
-    dead_.emplace_back(chunk.base, chunk.acks_stored);
+    note_death(chunk);
     if (durable_chunks_.holds(chunk)) durable_chunks_.bury(chunk);
   } else if (!chunk.dirty) {
     chunk.dirty = true;
@@ -276,6 +286,7 @@ LogState QueueLogImpl::state() const {
   state.has_due = has_due_;
   state.has_returns = has_returns_;
   state.expires = expires_;
+  state.has_shared = has_shared_;
   state.delivered_mark = std::max(mark_.durable(), mark_.exact());
   return state;
 }

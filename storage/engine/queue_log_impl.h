@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The QueueLog of the engine: what is gathered for the next commit, what of the committed is still
-// held in memory, and the counters of the rest. Keeps: S1, S2, S5, S14, S15, S16.
+// held in memory, and the counters of the rest. Keeps: S1, S2, S5, S6, S14, S15, S16.
 //   queue_log_impl.cc    the queue's side      queue_log_commit.cc  what goes into a commit
 //   queue_log_read.cc    reading               queue_log_due.cc     messages out of their turn
+//   queue_log_shared.cc  messages that several logs store once
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <optional>
 #include <span>
@@ -43,6 +45,7 @@ struct Gathering {
   std::uint64_t impatient_logs = 0;     // with tokens that wait for a commit, not for a settlement
   std::vector<QueueLogImpl*> sampled;   // SettleForecast::on_sampled() is due
   bool mark_wanted = false;             // a delivery waits, or soon will
+  BodyId last_body;                     // its block is counted above
 };
 
 // Starts a read; the outcome comes back through QueueLogImpl::finish_read.
@@ -63,7 +66,7 @@ class QueueLogImpl final : public QueueLog {
   using QueueLog::settle_range;
   LogId id() const override { return id_; }
   void append(Seq seq, BlockRef block, Durability durability, const CommitToken* token,
-              const MessageNotes& notes) override;
+              const MessageNotes& notes, const BodyId& body) override;
   std::optional<CommitToken> detach_token(Seq seq) override;
   void settle(Seq seq, std::uint64_t bytes, const MessageNotes& notes) override;
   void note_returns(Seq seq, std::uint32_t returns) override;
@@ -96,8 +99,9 @@ class QueueLogImpl final : public QueueLog {
 
   void finish_read(ReadRequest::Kind kind, Result<ReadOutcome> outcome);
 
-  // Deletes what is on disk; what was gathered is forgotten, its tokens become ready.
-  void drop(KvBatch& batch, KvBatch& spill);
+  // Deletes what is on disk; what was gathered is forgotten, its tokens become ready. What is
+  // returned is to be swept once the batch is durable.
+  std::optional<SweepKey> drop(KvBatch& batch, KvBatch& spill);
 
   // The state as of a clean stop: the delivered mark is exact. Nothing if nothing was ever stored.
   void write_final_state(KvBatch& batch);
@@ -110,6 +114,33 @@ class QueueLogImpl final : public QueueLog {
     bool has_token = false;
     Durability durability = Durability::durable;
     MessageNotes notes;
+  };
+  // An open entry whose block is stored outside the log.
+  struct OpenShared {
+    Seq seq = 0;
+    BodyId body;
+    bool counted = false;  // its block is in the Gathering's bytes
+  };
+  struct DeadChunk {
+    Seq base = 0;
+    bool has_acks = false;
+    bool has_shared = false;
+  };
+  // What becomes the next chunk.
+  struct Part {
+    std::vector<ChunkEntry> entries;
+    std::size_t bytes = 0;  // of blocks, wherever they are stored, and index
+    std::vector<std::uint32_t> shared;
+    std::vector<BodyId> bodies;
+    std::list<std::string> references;  // what the shared entries borrow
+
+    void clear() {
+      entries.clear();
+      bytes = 0;
+      shared.clear();
+      bodies.clear();
+      references.clear();
+    }
   };
   struct ActiveRead {
     Seq from = 0;
@@ -144,9 +175,21 @@ class QueueLogImpl final : public QueueLog {
   void forget_open(OpenEntry& entry);
   void take_token(OpenEntry& entry, const CommitToken& token);
   void return_token(OpenEntry& entry);
+  const OpenShared* find_shared(Seq seq) const {
+    return open_shared_.empty() ? nullptr : find_among_shared(seq);
+  }
+  const OpenShared* find_among_shared(Seq seq) const;
+  // What the entry adds to the Gathering's bytes: a block of several logs is in there once.
+  static std::size_t counted_bytes(const OpenEntry& entry, const OpenShared* shared) {
+    return shared != nullptr && !shared->counted ? 0 : entry.block->size();
+  }
+  static void add_shared(HandOver& out, Part& part, const OpenEntry& entry,
+                         const OpenShared& shared);
+  void note_death(ChunkMeta& chunk);
+  void count_lost(ReadOutcome& outcome, const ActiveRead& read);
 
   void hand_over_open(HandOver& out, LogCommit& commit, Instant now);
-  void add_chunk(HandOver& out, const std::vector<ChunkEntry>& entries, Durability durability);
+  void add_chunk(HandOver& out, Part& part, Durability durability);
   void hand_over_settled(HandOver& out);
   void hand_over_notes(HandOver& out);
   void hand_over_state(HandOver& out, LogCommit& commit);
@@ -163,6 +206,7 @@ class QueueLogImpl final : public QueueLog {
 
   // Appended and not handed over, ascending. Settled ones stay as gaps until all are.
   std::vector<OpenEntry> open_;
+  std::vector<OpenShared> open_shared_;  // of entries in open_, ascending
   std::size_t open_live_ = 0;
   std::size_t open_hint_ = 0;
   std::uint64_t tokens_open_ = 0;
@@ -176,8 +220,9 @@ class QueueLogImpl final : public QueueLog {
   // Handed over and held in memory by the queue.
   ChunkTable durable_chunks_;
   ChunkTable paged_chunks_;
-  std::vector<Seq> dirty_;                  // bases of durable chunks with news for queue_acks
-  std::vector<std::pair<Seq, bool>> dead_;  // durable chunks to delete: base, has an ack set
+  std::vector<Seq> dirty_;           // bases of durable chunks with news for queue_acks
+  std::vector<DeadChunk> dead_;      // durable chunks to delete
+  std::vector<BodyId> dead_bodies_;  // that they referred to
   std::vector<Seq> dead_paged_;
   std::vector<std::pair<Seq, Seq>> dead_ranges_;
   std::map<Seq, Fetched> fetched_;  // by base. Bound: kFetchedMax and what is not committed
@@ -206,7 +251,7 @@ class QueueLogImpl final : public QueueLog {
   std::optional<ActiveRead> read_;
   DueCallback due_callback_;
   FetchCallback fetch_callback_;
-  std::vector<SeqRange> fetch_settled_;  // ranges settled while a fetch is under way
+  std::vector<SeqRange> fetch_settled_;  // settled or read while a fetch is under way
   std::uint64_t hand_overs_ = 0;         // of this log, and the last one that is durable
   std::uint64_t hand_overs_durable_ = 0;
   bool touched_ = false;
@@ -217,6 +262,7 @@ class QueueLogImpl final : public QueueLog {
   bool has_due_ = false;      // ... in queue_due
   bool has_returns_ = false;  // ... in queue_returns
   bool expires_ = false;      // LogState::expires
+  bool has_shared_ = false;   // ... in queue_shared
   bool damaged_ = false;      // losses were met: the counters are as good as they can be
 };
 

@@ -44,6 +44,7 @@ void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
       return any_holds(read.settled, message.seq);
     });
   }
+  count_lost(*outcome, read);
   register_chunks(*outcome, read);
   if (outcome->damaged > 0 || outcome->acks_damaged) damaged_ = true;
   if (outcome->damaged > 0) {
@@ -53,6 +54,8 @@ void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
     state_dirty_ = true;
     touch();
   }
+  // Whoever holds it from now on settles it: a fetch that saw the disk of before gives none of it.
+  if (fetch_callback_) fetch_settled_.emplace_back(read.from, outcome->next);
   if (read.from <= unread_from_) unread_from_ = std::max(unread_from_, outcome->next);
   ReadResult result;
   result.messages = std::move(outcome->messages);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/record/body_record.h"
 #include "storage/record/definition_record.h"
 #include "storage/record/keys.h"
 #include "storage/record/log_state_record.h"
@@ -29,7 +30,8 @@ class Recovery {
   Status read_meta();
   Status read_definitions();
   Status read_states();
-  void drop_orphan(LogId log);
+  Status read_sweeps();
+  void drop_orphan(LogId log, bool has_shared);
   void collect_logs();
   Status mark_in_use();
 
@@ -89,7 +91,23 @@ Status Recovery::read_definitions() {
   return cursor->status();
 }
 
-void Recovery::drop_orphan(LogId log) {
+// Ranges that are gone and whose references were not all released (S6).
+Status Recovery::read_sweeps() {
+  const auto cursor = store_.scan(Family::meta, kSweepKeyPrefix, kSweepKeysEnd);
+  for (; cursor->valid(); cursor->next()) {
+    const auto key = decode_sweep_key(cursor->key());
+    if (!key.has_value()) return Error{Errc::corruption, "sweep under a malformed key"};
+    out_.sweeps.push_back(*key);
+  }
+  return cursor->status();
+}
+
+void Recovery::drop_orphan(LogId log, bool has_shared) {
+  if (has_shared) {
+    const SweepKey all{log, 0, kSweepAll};
+    batch_.put(Family::meta, encode_sweep_key(all), encode_sweep());
+    out_.sweeps.push_back(all);
+  }
   const std::string first = encode_chunk_key({log, 0});
   const std::string end = encode_chunk_key({LogId(log.value + 1), 0});
   batch_.erase_range(Family::queue_log, first, end);
@@ -113,7 +131,7 @@ Status Recovery::read_states() {
     }
     log_id_max_ = std::max(log_id_max_, log->value);
     if (!defined_.contains(*log)) {
-      drop_orphan(*log);
+      drop_orphan(*log, record->has_shared);
       continue;
     }
     LogState& state = states_[*log];
@@ -127,6 +145,7 @@ Status Recovery::read_states() {
     state.has_due = record->has_due;
     state.has_returns = record->has_returns;
     state.expires = record->expires;
+    state.has_shared = record->has_shared;
   }
   return cursor->status();
 }
@@ -152,6 +171,7 @@ Status Recovery::mark_in_use() {
   out_.next_log_id = std::max(out_.meta.log_id_limit, log_id_max_ + 1);
   out_.meta.log_id_limit = out_.next_log_id + kLogIdStep;
   out_.meta.clean_stop = false;
+  ++out_.meta.starts;
   batch_.put(Family::meta, std::string(kStoreMetaKey), encode_store_meta(out_.meta));
   return store_.commit(batch_, WriteMode::synced);
 }
@@ -160,6 +180,7 @@ Result<Recovered> Recovery::run() {
   WARREN_CHECK(clear_spill());
   WARREN_CHECK(read_meta());
   WARREN_CHECK(read_definitions());
+  WARREN_CHECK(read_sweeps());
   WARREN_CHECK(read_states());
   collect_logs();
   WARREN_CHECK(mark_in_use());

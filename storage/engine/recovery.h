@@ -10,6 +10,7 @@
 #include "storage/base/result.h"
 #include "storage/engine/store.h"
 #include "storage/kv/kv_store.h"
+#include "storage/record/keys.h"
 #include "storage/record/store_meta.h"
 
 namespace warren::storage {
@@ -21,7 +22,8 @@ struct Recovered {
   StoreMeta meta;
   std::uint64_t next_log_id = 1;
   std::vector<Definition> definitions;
-  std::vector<LogState> logs;  // one per queue definition
+  std::vector<LogState> logs;    // one per queue definition
+  std::vector<SweepKey> sweeps;  // what was not done with yet
   RecoveryReport report;
 };
 

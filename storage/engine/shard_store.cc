@@ -6,6 +6,7 @@
 
 #include "storage/base/assert.h"
 #include "storage/base/units.h"
+#include "storage/record/body_record.h"
 #include "storage/record/definition_record.h"
 #include "storage/record/keys.h"
 
@@ -17,13 +18,15 @@ constexpr std::uint64_t kOpenBytesMax = 1_MiB;
 
 }  // namespace
 
-ShardStoreImpl::ShardStoreImpl(ShardIndex index, const StoreOptions& options, Committer& committer,
-                               ReaderPool& readers)
+ShardStoreImpl::ShardStoreImpl(ShardIndex index, const StoreOptions& options,
+                               std::uint64_t body_origin, Committer& committer, ReaderPool& readers)
     : index_(index),
       idle_commit_delay_(options.idle_commit_delay),
       chunk_bytes_max_(options.chunk_bytes_max),
+      shared_bytes_min_(options.shared_bytes_min),
       committer_(committer),
-      readers_(readers) {}
+      readers_(readers),
+      last_body_{body_origin, 0} {}
 
 void ShardStoreImpl::attach(Executor& executor, StoreListener& listener) {
   executor_ = &executor;
@@ -41,7 +44,7 @@ QueueLog& ShardStoreImpl::open_log(const LogState& state) {
 void ShardStoreImpl::drop_log(LogId log) {
   const auto at = logs_.find(log);
   WARREN_ASSERT(at != logs_.end());
-  at->second->drop(changes_, spill_changes_);
+  if (const auto sweep = at->second->drop(changes_, spill_changes_)) sweeps_.push_back(*sweep);
   std::erase(gathering_.touched, at->second.get());
   std::erase(gathering_.sampled, at->second.get());
   logs_.erase(at);
@@ -78,6 +81,12 @@ void ShardStoreImpl::barrier(const CommitToken& token) {
 
 void ShardStoreImpl::join_fanout(std::uint64_t fanout, unsigned shard_count) {
   if (shard_count > 1) fanouts_.push_back(FanoutPart{fanout, shard_count});
+}
+
+BodyId ShardStoreImpl::share(const Block& block) {
+  if (block.size() < shared_bytes_min_ || block.size() > kBodyBytesMax) return BodyId{};
+  ++last_body_.number;
+  return last_body_;
 }
 
 bool ShardStoreImpl::anything_gathered() const {
@@ -140,6 +149,7 @@ std::unique_ptr<HandOver> ShardStoreImpl::gather(Instant now) {
   out->batch.splice(changes_);
   out->spill.splice(spill_changes_);
   out->fanouts = std::exchange(fanouts_, {});
+  out->sweeps = std::exchange(sweeps_, {});
   for (QueueLogImpl* const log : gathering_.touched) log->hand_over(*out, now);
   gathering_.touched.clear();
   WARREN_ASSERT(gathering_.tokens_waiting == 0 && gathering_.impatient_logs == 0 &&

@@ -24,8 +24,9 @@ class ShardStoreImpl final : public ShardStore,
                              private ReadStarter,
                              public std::enable_shared_from_this<ShardStoreImpl> {
  public:
-  ShardStoreImpl(ShardIndex index, const StoreOptions& options, Committer& committer,
-                 ReaderPool& readers);
+  // `body_origin`: of the names that share() gives; no other shard's, in no life.
+  ShardStoreImpl(ShardIndex index, const StoreOptions& options, std::uint64_t body_origin,
+                 Committer& committer, ReaderPool& readers);
 
   void attach(Executor& executor, StoreListener& listener) override;
   QueueLog& open_log(const LogState& state) override;
@@ -33,6 +34,7 @@ class ShardStoreImpl final : public ShardStore,
   void change_definitions(std::vector<DefinitionChange> changes, const CommitToken* token) override;
   void barrier(const CommitToken& token) override;
   void join_fanout(std::uint64_t fanout, unsigned shard_count) override;
+  BodyId share(const Block& block) override;
   void hold(bool held) override { held_ = held; }
   bool hand_over_under_way() const override { return in_flight_ > 0; }
   Instant end_turn(Instant now) override;
@@ -59,6 +61,7 @@ class ShardStoreImpl final : public ShardStore,
   const ShardIndex index_;
   const Duration idle_commit_delay_;
   const std::size_t chunk_bytes_max_;
+  const std::size_t shared_bytes_min_;
   Committer& committer_;               // borrowed: outlives the shards
   ReaderPool& readers_;                // borrowed: outlives the shards
   Executor* executor_ = nullptr;       // borrowed since attach()
@@ -70,6 +73,8 @@ class ShardStoreImpl final : public ShardStore,
   KvBatch spill_changes_;            // drops
   std::vector<CommitToken> tokens_;  // of definitions and barriers
   std::vector<FanoutPart> fanouts_;
+  std::vector<SweepKey> sweeps_;  // of drops
+  BodyId last_body_;
   bool held_ = false;
   bool definitions_changed_ = false;
   std::optional<Instant> oldest_;  // since when something is gathered

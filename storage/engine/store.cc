@@ -9,6 +9,7 @@
 #include "storage/base/units.h"
 #include "storage/engine/store_impl.h"
 #include "storage/kv/rocks_store.h"
+#include "storage/record/body_record.h"
 #include "storage/record/keys.h"
 
 namespace warren::storage {
@@ -39,8 +40,9 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
 Result<std::unique_ptr<StoreImpl>> StoreImpl::open_on(std::unique_ptr<KvStore> kv,
                                                       const std::string& store_id,
                                                       const StoreOptions& options, Drive drive) {
-  if (options.shard_count == 0 || options.chunk_bytes_max == 0) {
-    return Error{Errc::invalid_argument, "a store needs a shard and room in its chunks"};
+  if (options.shard_count == 0 || options.shard_count > kBodyOriginsPerStart ||
+      options.chunk_bytes_max == 0 || options.sweep_records_max == 0) {
+    return Error{Errc::invalid_argument, "a store needs some shards and room in its chunks"};
   }
   WARREN_TRY(Recovered recovered, recover(*kv, store_id));
   std::unique_ptr<StoreImpl> store(
@@ -54,13 +56,16 @@ Result<std::unique_ptr<StoreImpl>> StoreImpl::open_on(std::unique_ptr<KvStore> k
 
 StoreImpl::StoreImpl(std::unique_ptr<KvStore> kv, Recovered recovered, const StoreOptions& options)
     : kv_(std::move(kv)), recovered_(std::move(recovered)) {
-  committer_ = std::make_unique<Committer>(*kv_, options.shard_count,
+  committer_ = std::make_unique<Committer>(*kv_, options.shard_count, options.sweep_records_max,
                                            [this](ShardIndex shard, HandOvers done) {
                                              shards_[shard]->post_completion(std::move(done));
                                            });
+  committer_->add_sweeps(recovered_.sweeps);
   readers_ = std::make_unique<ReaderPool>(*kv_);
   for (ShardIndex shard = 0; shard < options.shard_count; ++shard) {
-    shards_.push_back(std::make_shared<ShardStoreImpl>(shard, options, *committer_, *readers_));
+    const std::uint64_t origin = recovered_.meta.starts * kBodyOriginsPerStart + shard;
+    shards_.push_back(
+        std::make_shared<ShardStoreImpl>(shard, options, origin, *committer_, *readers_));
   }
   kv_->on_background_error([this](const Error& error) { committer_->fail(error); });
 }

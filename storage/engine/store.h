@@ -26,6 +26,10 @@ struct StoreOptions {
   // Settles and messages nobody waits for are handed over after this long at the latest.
   Duration idle_commit_delay = std::chrono::milliseconds(5);
   std::size_t chunk_bytes_max = std::size_t{256} << 10;
+  // Smaller ones are stored per queue: in two queues counting would cost more than it saves.
+  std::size_t shared_bytes_min = std::size_t{4} << 10;
+  // What a deleted or purged queue referred to is released in steps of this many chunks.
+  std::size_t sweep_records_max = 256;
 };
 
 // What a shard hears back. Runs on: that shard.
@@ -65,6 +69,9 @@ class ShardStore {
   // appended its part, and the commit waits until all `shard_count` parts are in (S4). `fanout` is
   // unique in the process.
   virtual void join_fanout(std::uint64_t fanout, unsigned shard_count) = 0;
+  // A name for a block that several logs will append as durable, on any shards, in one commit
+  // (join_fanout): given to each append, the block is stored once. None when it is too small.
+  virtual BodyId share(const Block& block) = 0;
   // While held nothing is handed over, whoever waits, but for what join_fanout() asks for.
   virtual void hold(bool held) = 0;
   // A commit of this shard is being written.
@@ -74,7 +81,8 @@ class ShardStore {
   // latest, or Instant::max() when there is nothing to do.
   virtual Instant end_turn(Instant now) = 0;
 
-  // Bytes appended and not yet committed: the measure for back-pressure.
+  // Bytes appended and not yet committed: the measure for back-pressure. A shared block counts once
+  // per shard.
   virtual std::uint64_t uncommitted_bytes() const = 0;
 };
 

@@ -90,7 +90,7 @@ Result<std::string> make_store_id() {
   return out;
 }
 
-// "Warren store\nformat 1\nid <uuid>\n"; lines that a later version adds behind these are its own.
+// "Warren store\nformat 2\nid <uuid>\n"; lines that a later version adds behind these are its own.
 Result<StoreMarker> parse_marker(Bytes text, const std::string& path) {
   const Error foreign{Errc::not_a_store, fmt::format("'{}' is not a Warren store marker", path)};
   const auto take_line = [&text](std::string_view prefix) -> std::optional<std::string> {
@@ -262,6 +262,8 @@ Result<StoreDirectory> StoreDirectory::open(const std::string& path) {
   WARREN_TRY(const std::string text, read_small_file(marker));
   WARREN_TRY(const StoreMarker found, parse_marker(text, marker));
   out.store_id_ = found.store_id;
+  // S9: before anything else is written.
+  if (found.format < kStoreFormat) WARREN_CHECK(write_marker(path, out.store_id_));
   return out;
 }
 

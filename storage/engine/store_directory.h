@@ -10,8 +10,8 @@
 
 namespace warren::storage {
 
-// The format that this build reads and writes.
-inline constexpr unsigned kStoreFormat = 1;
+// The format that this build writes. It reads all from 1 on.
+inline constexpr unsigned kStoreFormat = 2;
 
 struct StoreMarker {
   unsigned format = 0;
@@ -29,8 +29,10 @@ std::string store_database_path(const std::string& path);
 // Holds the lock from open() to its end.
 class StoreDirectory {
  public:
-  // Creates the directory and its marker when there is none. Errors: not_a_store (holds something
-  // else), format_too_new, in_use (names the holder's pid), io_error (names path and reason).
+  // Creates the directory and its marker when there is none. A store of an older format becomes one
+  // of this format, durably: what this build writes, an older one would not understand. Errors:
+  // not_a_store (holds something else), format_too_new, in_use (names the holder's pid), io_error
+  // (names path and reason).
   static Result<StoreDirectory> open(const std::string& path);
 
   StoreDirectory(StoreDirectory&& other) noexcept;

@@ -3,28 +3,56 @@
 
 #include <utility>
 
+#include "storage/record/body_record.h"
+
 namespace warren::storage {
 
 Status ChunkWalk::status() const {
-  return chunks_.status().ok() ? acks_.status() : chunks_.status();
+  for (const ChunkCursor* cursor : {&chunks_, &acks_, &shared_}) {
+    if (!cursor->status().ok()) return cursor->status();
+  }
+  return {};
 }
 
 void ChunkWalk::next() {
   if (took_chunk_) chunks_.next();
   if (took_acks_) acks_.next();
+  if (took_shared_) shared_.next();
   load();
 }
 
 void ChunkWalk::load() {
   chunk_ = WalkedChunk();
   // A settled set that cannot be read is a set that is not there: its messages come again.
-  const bool readable = chunks_.status().ok() && acks_.status().ok();
-  valid_ = readable && (chunks_.valid() || acks_.valid());
+  std::optional<Bytes> lowest;
+  for (const ChunkCursor* cursor : {&chunks_, &acks_, &shared_}) {
+    if (cursor->valid() && (!lowest.has_value() || cursor->key() < *lowest)) lowest = cursor->key();
+  }
+  valid_ = status().ok() && lowest.has_value();
   if (!valid_) return;
-  took_chunk_ = chunks_.valid() && (!acks_.valid() || chunks_.key() <= acks_.key());
-  took_acks_ = acks_.valid() && (!chunks_.valid() || acks_.key() <= chunks_.key());
-  if (took_chunk_) load_chunk();
+  took_chunk_ = chunks_.valid() && chunks_.key() == *lowest;
+  took_acks_ = acks_.valid() && acks_.key() == *lowest;
+  took_shared_ = shared_.valid() && shared_.key() == *lowest;
+  if (took_chunk_) {
+    load_chunk();
+  } else {
+    load_missing();
+  }
   if (took_acks_) load_acks();
+  if (took_shared_) load_shared();
+}
+
+void ChunkWalk::load_missing() {
+  chunk_.kind = WalkedChunk::Kind::missing;
+  chunk_.raw_key = took_acks_ ? acks_.key() : shared_.key();
+  const auto key = decode_chunk_key(chunk_.raw_key);
+  if (key.has_value()) {
+    chunk_.key = *key;
+    return;
+  }
+  chunk_.kind = WalkedChunk::Kind::malformed_key;
+  chunk_.error = Error{Errc::corruption, took_acks_ ? "settled set under a malformed key"
+                                                    : "references under a malformed key"};
 }
 
 void ChunkWalk::load_chunk() {
@@ -57,17 +85,6 @@ void ChunkWalk::load_chunk() {
 
 void ChunkWalk::load_acks() {
   chunk_.has_acks = true;
-  if (!took_chunk_) {
-    chunk_.kind = WalkedChunk::Kind::missing;
-    chunk_.raw_key = acks_.key();
-    const auto key = decode_chunk_key(chunk_.raw_key);
-    if (key.has_value()) {
-      chunk_.key = *key;
-    } else {
-      chunk_.kind = WalkedChunk::Kind::malformed_key;
-      chunk_.error = Error{Errc::corruption, "settled set under a malformed key"};
-    }
-  }
   if (const auto& gap = acks_.gap()) {
     chunk_.acks_error = gap->error;
     return;
@@ -80,6 +97,21 @@ void ChunkWalk::load_acks() {
     chunk_.acks_error = Error{Errc::corruption, "settled set has a wrong size"};
   } else {
     chunk_.acks = acks.take();
+  }
+}
+
+void ChunkWalk::load_shared() {
+  chunk_.has_shared = true;
+  if (const auto& gap = shared_.gap()) {
+    chunk_.shared_error = gap->error;
+    return;
+  }
+  chunk_.raw_shared = shared_.value();
+  auto shared = decode_shared(chunk_.raw_shared);
+  if (shared.ok()) {
+    chunk_.shared = shared.take();
+  } else {
+    chunk_.shared_error = shared.error();
   }
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walks the chunks of a stretch of the store in key order, each with the set of what is settled in
-// it, and goes on behind whatever is damaged. Memory: one chunk and its set. Reads queue_log and
-// queue_acks; knows nothing of queues. Checks: S7.
+// it and of the bodies that it refers to, and goes on behind whatever is damaged. Memory: one chunk
+// and its sets. Reads queue_log, queue_acks and queue_shared; knows nothing of queues. Checks: S7.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "storage/base/bytes.h"
 #include "storage/base/result.h"
@@ -24,7 +25,7 @@ struct WalkedChunk {
     sound,         // `reader` is set
     damaged,       // `value` fails its checksum or is under a wrong key: `error` says which
     unreadable,    // the store below fails to give it; stands for all keys of [key, gap_end)
-    missing,       // a settled set without its chunk
+    missing,       // a settled set or references without their chunk
     malformed_key  // neither log nor seq can be told
   };
   Kind kind = Kind::sound;
@@ -40,6 +41,11 @@ struct WalkedChunk {
   std::optional<AckSet> acks;  // when they are sound and of the chunk's size
   std::optional<Error> acks_error;
 
+  bool has_shared = false;  // a record in queue_shared
+  Bytes raw_shared;
+  std::optional<std::vector<BodyId>> shared;  // what it says, when it is sound
+  std::optional<Error> shared_error;
+
   // REQUIRES: kind is sound, index < reader->count().
   bool settled(std::uint32_t index) const { return acks.has_value() && acks->test(index); }
 };
@@ -47,7 +53,9 @@ struct WalkedChunk {
 class ChunkWalk {
  public:
   ChunkWalk(KvStore& store, const ChunkKey& from, const ChunkKey& to)
-      : chunks_(store, Family::queue_log, from, to), acks_(store, Family::queue_acks, from, to) {
+      : chunks_(store, Family::queue_log, from, to),
+        acks_(store, Family::queue_acks, from, to),
+        shared_(store, Family::queue_shared, from, to) {
     load();
   }
 
@@ -62,12 +70,16 @@ class ChunkWalk {
   void load();
   void load_chunk();
   void load_acks();
+  void load_shared();
+  void load_missing();
 
   ChunkCursor chunks_;
   ChunkCursor acks_;
+  ChunkCursor shared_;
   WalkedChunk chunk_;
   bool took_chunk_ = false;
   bool took_acks_ = false;
+  bool took_shared_ = false;
   bool valid_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "storage/base/log.h"
+#include "storage/inspect/bodies.h"
 #include "storage/inspect/chunk_walk.h"
 #include "storage/inspect/notes.h"
 #include "storage/record/keys.h"
@@ -29,7 +30,9 @@ class Checker {
     check_meta();
     check_damaged_records();
     WARREN_CHECK(check_notes());
+    WARREN_CHECK(read_bodies());
     WARREN_CHECK(check_chunks());
+    check_bodies();
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) check_state(log, Found{});
     }
@@ -43,6 +46,7 @@ class Checker {
     Seq first = 0;  // base of the first chunk with a live message
     Seq last = 0;
     bool damaged = false;  // some of it could not be counted
+    bool shared = false;   // queue_shared has records of it
   };
 
   template <class... Args>
@@ -72,6 +76,10 @@ class Checker {
   Status check_chunks();
   void check_chunk(const WalkedChunk& chunk);
   void check_sound(const WalkedChunk& chunk);
+  Status read_bodies();
+  void check_shared(const WalkedChunk& chunk);
+  void check_block(const WalkedChunk& chunk, std::uint32_t index);
+  void check_bodies();
   void end_log();
   void check_state(LogId log, const Found& found);
 
@@ -79,6 +87,9 @@ class Checker {
   const CheckObserver& observer_;
   StoreCheck out_;
   Catalog catalog_;
+  StoredBodies bodies_;
+  Sweeps sweeps_;
+  ChunkKey gap_end_;  // of the last stretch of chunks that cannot be read
   CheckProgress progress_;
   // The log that is being walked.
   LogId log_;
@@ -157,7 +168,79 @@ Status Checker::check_chunks() {
   return walk.status();
 }
 
+Status Checker::read_bodies() {
+  WARREN_TRY(sweeps_, read_sweeps(store_));
+  for (const DamagedRecord& record : sweeps_.damaged) {
+    found(Harm::store, "S11", record_place(record), "{}", record.error.text);
+  }
+  StoredBodies::Handlers handlers;
+  handlers.on_damaged = [this](const DamagedRecord& record) -> Status {
+    const Harm harm = record.family == Family::bodies ? Harm::messages : Harm::counters;
+    found(harm, "S7", record_place(record), "{}", record.error.text);
+    return {};
+  };
+  handlers.on_gap = [this](const BodyGap& gap) -> Status {
+    found(Harm::messages, "S7", fmt::format("family bodies key \"{}\"", printable(gap.from)),
+          "cannot be read, and nothing below \"{}\": {}", printable(gap.to), gap.error.text);
+    return {};
+  };
+  return bodies_.read(store_, handlers);
+}
+
+// S6: what the chunk refers to, by itself and by its record.
+void Checker::check_shared(const WalkedChunk& chunk) {
+  found_.shared = found_.shared || chunk.has_shared;
+  if (chunk.shared_error.has_value()) {
+    found(Harm::counters, "S7", chunk_place(chunk.key), "references: {}", chunk.shared_error->text);
+  }
+  if (chunk.kind == WalkedChunk::Kind::sound) {
+    const std::vector<BodyId> bodies = chunk.reader->bodies();
+    bodies_.refer(bodies);
+    const std::size_t said = chunk.shared.has_value() ? chunk.shared->size() : 0;
+    if (!chunk.shared_error.has_value() && chunk.shared.value_or(std::vector<BodyId>()) != bodies) {
+      found(Harm::counters, "S6", chunk_place(chunk.key),
+            "refers to {} bodies, queue_shared says {} or others", bodies.size(), said);
+    }
+    return;
+  }
+  if (chunk.shared.has_value()) bodies_.refer(*chunk.shared);
+  const bool accounted = chunk.key < gap_end_ || sweeps_.covers(chunk.key);
+  if (chunk.kind == WalkedChunk::Kind::missing && chunk.has_shared && !accounted) {
+    found(Harm::none, "S6", chunk_place(chunk.key), "references without their chunk");
+  }
+}
+
+void Checker::check_block(const WalkedChunk& chunk, std::uint32_t index) {
+  const auto ref = chunk.reader->shared(index);
+  if (!ref.has_value()) return;
+  const auto trouble = bodies_.trouble(*ref);
+  if (!trouble.has_value()) return;
+  found_.damaged = true;
+  found(Harm::messages, "S6", chunk_place(chunk.key), "message {}: {}",
+        chunk.reader->entry(index).seq, *trouble);
+}
+
+void Checker::check_bodies() {
+  const std::uint64_t starts = catalog_.meta.has_value() ? catalog_.meta->starts : 0;
+  for (const auto& [id, body] : bodies_.all()) {
+    if (body.present) ++out_.bodies;
+    // S1: a name that may be given again.
+    if (id.origin / kBodyOriginsPerStart > starts && catalog_.meta.has_value()) {
+      found(Harm::none, "S1", body_name(id), "is of start {}, there were {}",
+            id.origin / kBodyOriginsPerStart, starts);
+    }
+    const std::uint64_t count = body.count.value_or(0);
+    if (!body.present && body.count.has_value()) {
+      found(Harm::none, "S6", body_name(id), "has a count and is missing or damaged");
+    } else if (body.present && count != body.references) {
+      found(count < body.references ? Harm::messages : Harm::counters, "S6", body_name(id),
+            "says {} references, there are {}", count, body.references);
+    }
+  }
+}
+
 void Checker::check_chunk(const WalkedChunk& chunk) {
+  check_shared(chunk);
   if (chunk.acks_error.has_value()) {
     found(Harm::repeats, "S7", chunk_place(chunk.key), "{}", chunk.acks_error->text);
   }
@@ -173,11 +256,13 @@ void Checker::check_chunk(const WalkedChunk& chunk) {
       break;
     case WalkedChunk::Kind::unreadable:
       found_.damaged = true;
+      gap_end_ = chunk.gap_end;
       found(Harm::messages, "S7", chunk_place(chunk.key),
             "cannot be read, and nothing below log {} chunk {}: {}", chunk.gap_end.log.value,
             chunk.gap_end.base, chunk.error->text);
       break;
     case WalkedChunk::Kind::missing:
+      if (!chunk.has_acks) break;
       found(Harm::none, "S5", chunk_place(chunk.key), "settled set without its chunk");
       break;
     case WalkedChunk::Kind::malformed_key:
@@ -201,7 +286,8 @@ void Checker::check_sound(const WalkedChunk& chunk) {
     if (chunk.settled(i)) continue;
     if (found_.first == 0) found_.first = chunk.key.base;
     ++found_.count;
-    found_.bytes += reader.entry(i).block.size();
+    found_.bytes += reader.block_bytes(i);
+    check_block(chunk, i);
   }
   progress_.messages += reader.count();
 }
@@ -231,6 +317,9 @@ void Checker::check_state(LogId log, const Found& walked) {
   if (!counts && !walked.damaged) {
     found(Harm::counters, "S15", log_place(log), "says {} messages of {} bytes, there are {} of {}",
           state.live_count, state.live_bytes, walked.count, walked.bytes);
+  }
+  if (walked.shared && !state.has_shared) {
+    found(Harm::counters, "S6", log_place(log), "references that the log does not know of");
   }
   if (walked.count > 0 && walked.first < state.head) {
     found(Harm::messages, "S15", log_place(log), "starts at {}, there is a live chunk {}",

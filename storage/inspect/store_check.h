@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a whole store and says what does not fit together: what, where, how bad. Of one moment:
 // nothing may write meanwhile, or the store is a view (kv/rocks_view.h). Shares only the layouts of
-// storage/record with the engine. Memory: one entry per definition and per log, one chunk.
-// Checks: S1, S5, S7, S11, S14, S15.
+// storage/record with the engine. Memory: one entry per definition, per log and per shared body,
+// one chunk. Checks: S1, S5, S6, S7, S11, S14, S15.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +42,7 @@ struct StoreCheck {
   std::uint64_t chunks = 0;
   std::uint64_t messages = 0;  // live ones
   std::uint64_t bytes = 0;     // of these
+  std::uint64_t bodies = 0;    // that several logs may refer to
   std::uint64_t findings = 0;
   std::vector<std::string> problems;  // the findings as text; bound: kProblemsMax, then "and more"
 };

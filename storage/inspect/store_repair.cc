@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "storage/base/log.h"
+#include "storage/inspect/bodies.h"
 #include "storage/inspect/catalog.h"
 #include "storage/inspect/chunk_walk.h"
 #include "storage/inspect/notes.h"
@@ -38,10 +39,12 @@ class Plan {
     WARREN_TRY(notes_, read_notes(*view_.database, [this](const DamagedRecord& record) {
                  return plan_record(record);
                }));
+    WARREN_CHECK(read_bodies());
     WARREN_CHECK(plan_chunks());
     for (const auto& [log, state] : catalog_.states) {
       if (!seen_.contains(log)) plan_state(log, Found{});
     }
+    WARREN_CHECK(plan_bodies());
     plan_meta();
     return {};
   }
@@ -56,6 +59,7 @@ class Plan {
     std::uint64_t weight = 0;
     Seq first = 0;
     Seq last = 0;
+    bool shared = false;  // some of it is stored outside the log
   };
 
   void act(const std::string& where, const std::string& what) {
@@ -78,7 +82,13 @@ class Plan {
   Status plan_chunk(const WalkedChunk& chunk);
   Status plan_acks(const WalkedChunk& chunk);
   Status plan_unreadable(const WalkedChunk& chunk);
-  void count(const WalkedChunk& chunk);
+  Status plan_sound(const WalkedChunk& chunk);
+  AckSet give_up_lost(const WalkedChunk& chunk);
+  Status plan_shared(const WalkedChunk& chunk);
+  Status read_bodies();
+  Status plan_body_gap(const BodyGap& gap);
+  Status plan_bodies();
+  void count(const WalkedChunk& chunk, const AckSet& settled);
   void end_log();
   void plan_state(LogId log, const Found& found);
   void plan_meta();
@@ -93,6 +103,8 @@ class Plan {
   bool in_log_ = false;
   std::set<LogId> seen_;
   std::map<LogId, LogNotes> notes_;
+  StoredBodies bodies_;
+  Sweeps sweeps_;
 };
 
 // Definitions and states that do not parse: a start refuses them.
@@ -138,36 +150,150 @@ Status Plan::plan_chunks() {
 Status Plan::plan_chunk(const WalkedChunk& chunk) {
   switch (chunk.kind) {
     case WalkedChunk::Kind::sound:
-      if (chunk.acks.has_value() && chunk.acks->all()) {
-        act(place(chunk.key), "wholly settled: removed");
-        batch_.erase_once(Family::queue_log, std::string(chunk.raw_key));
-        batch_.erase(Family::queue_acks, std::string(chunk.raw_key));
-        found_.last = std::max(found_.last, chunk.reader->last());
-        return {};
-      }
-      count(chunk);
-      return plan_acks(chunk);
+      return plan_sound(chunk);
     case WalkedChunk::Kind::damaged:
       WARREN_CHECK(
           take_out(Family::queue_log, chunk.raw_key, std::string(chunk.value), chunk.error->text));
       act(place(chunk.key), "moved to the quarantine: " + chunk.error->text);
       batch_.erase_once(Family::queue_log, std::string(chunk.raw_key));
       found_.last = std::max(found_.last, chunk.key.base);
+      WARREN_CHECK(plan_shared(chunk));
       return plan_acks(chunk);
     case WalkedChunk::Kind::unreadable:
       WARREN_CHECK(plan_unreadable(chunk));
+      WARREN_CHECK(plan_shared(chunk));
       return plan_acks(chunk);
     case WalkedChunk::Kind::missing:
+      WARREN_CHECK(plan_shared(chunk));
       return plan_acks(chunk);
     case WalkedChunk::Kind::malformed_key:
       break;
   }
-  const Family family = chunk.has_acks ? Family::queue_acks : Family::queue_log;
-  const Bytes value = chunk.has_acks ? chunk.raw_acks : chunk.value;
+  const Family family = chunk.has_acks     ? Family::queue_acks
+                        : chunk.has_shared ? Family::queue_shared
+                                           : Family::queue_log;
+  const Bytes value = chunk.has_acks     ? chunk.raw_acks
+                      : chunk.has_shared ? chunk.raw_shared
+                                         : chunk.value;
   WARREN_CHECK(take_out(family, chunk.raw_key, std::string(value), chunk.error->text));
   act(fmt::format("key \"{}\"", printable(chunk.raw_key)),
       "moved to the quarantine: " + chunk.error->text);
   batch_.erase(family, std::string(chunk.raw_key));
+  return {};
+}
+
+Status Plan::plan_sound(const WalkedChunk& chunk) {
+  const AckSet settled = give_up_lost(chunk);
+  if (settled.all()) {
+    act(place(chunk.key), "wholly settled: removed");
+    batch_.erase_once(Family::queue_log, std::string(chunk.raw_key));
+    batch_.erase(Family::queue_acks, std::string(chunk.raw_key));
+    batch_.erase(Family::queue_shared, std::string(chunk.raw_key));
+    found_.last = std::max(found_.last, chunk.reader->last());
+    return {};
+  }
+  count(chunk, settled);
+  WARREN_CHECK(plan_acks(chunk));
+  const std::uint32_t before = chunk.acks.has_value() ? chunk.acks->settled() : 0;
+  if (settled.settled() != before) {
+    batch_.put(Family::queue_acks, std::string(chunk.raw_key), settled.encode());
+  }
+  return plan_shared(chunk);
+}
+
+// A message whose body cannot be had counts as settled: nobody will ever get it.
+AckSet Plan::give_up_lost(const WalkedChunk& chunk) {
+  AckSet settled = chunk.acks.value_or(AckSet(chunk.reader->count()));
+  for (std::uint32_t i = 0; i < chunk.reader->count(); ++i) {
+    const auto ref = chunk.reader->shared(i);
+    if (!ref.has_value() || settled.test(i)) continue;
+    const auto trouble = bodies_.trouble(*ref);
+    if (!trouble.has_value()) continue;
+    act(place(chunk.key),
+        fmt::format("message {} given up: {}", chunk.reader->entry(i).seq, *trouble));
+    settled.set(i);
+  }
+  return settled;
+}
+
+// The record of what a chunk refers to says what the chunk says, and goes with it.
+Status Plan::plan_shared(const WalkedChunk& chunk) {
+  std::vector<BodyId> bodies;
+  if (chunk.kind == WalkedChunk::Kind::sound) {
+    bodies = chunk.reader->bodies();
+  } else if (chunk.kind == WalkedChunk::Kind::missing && sweeps_.covers(chunk.key)) {
+    if (chunk.shared.has_value()) bodies_.refer(*chunk.shared);
+    return {};  // the broker is at it
+  }
+  bodies_.refer(bodies);
+  found_.shared = found_.shared || !bodies.empty();
+  if (!chunk.has_shared && bodies.empty()) return {};
+  if (chunk.shared.has_value() && *chunk.shared == bodies) return {};
+  if (chunk.shared_error.has_value()) {
+    std::optional<std::string> value;
+    if (!chunk.raw_shared.empty()) value = std::string(chunk.raw_shared);
+    WARREN_CHECK(
+        take_out(Family::queue_shared, chunk.raw_key, std::move(value), chunk.shared_error->text));
+  }
+  if (bodies.empty()) {
+    act(place(chunk.key), "references without their chunk: removed");
+    batch_.erase(Family::queue_shared, std::string(chunk.raw_key));
+  } else {
+    act(place(chunk.key), fmt::format("refers to {} bodies: noted again", bodies.size()));
+    batch_.put(Family::queue_shared, std::string(chunk.raw_key), encode_shared(bodies));
+  }
+  return {};
+}
+
+Status Plan::read_bodies() {
+  WARREN_TRY(sweeps_, read_sweeps(*view_.database));
+  for (const DamagedRecord& record : sweeps_.damaged) WARREN_CHECK(plan_record(record));
+  StoredBodies::Handlers handlers;
+  handlers.on_damaged = [this](const DamagedRecord& record) { return plan_record(record); };
+  handlers.on_gap = [this](const BodyGap& gap) { return plan_body_gap(gap); };
+  return bodies_.read(*view_.database, handlers);
+}
+
+Status Plan::plan_body_gap(const BodyGap& gap) {
+  const auto from = decode_body_key(gap.from);
+  const auto to = decode_body_key(gap.to);
+  const bool single =
+      from.has_value() && to.has_value() && *to == BodyId{from->origin, from->number + 1};
+  std::optional<std::string> value;
+  if (single) value = view_.database->salvage(Family::bodies, gap.from);
+  const bool salvaged = value.has_value();
+  WARREN_CHECK(take_out(Family::bodies, gap.from, std::move(value), gap.error.text));
+  act(fmt::format("family bodies key \"{}\"", printable(gap.from)),
+      fmt::format("{}: {}", salvaged ? "moved to the quarantine" : "cannot be read, given up",
+                  gap.error.text));
+  if (single) {
+    batch_.erase(Family::bodies, gap.from);
+  } else {
+    batch_.erase_range(Family::bodies, gap.from, gap.to);
+  }
+  return {};
+}
+
+// S6: each body that is referred to has its count, and no other body is there.
+Status Plan::plan_bodies() {
+  for (const auto& [id, body] : bodies_.all()) {
+    const std::string key = encode_body_key(id);
+    if (!body.present) {
+      if (!body.count.has_value()) continue;
+      act(body_name(id), "count without its body: removed");
+      batch_.erase(Family::body_counts, key);
+    } else if (body.references == 0) {
+      WARREN_TRY(auto value, view_.database->get(Family::bodies, key));
+      WARREN_CHECK(take_out(Family::bodies, key, std::move(value), "nothing refers to the body"));
+      act(body_name(id), "nothing refers to it: moved to the quarantine");
+      batch_.erase(Family::bodies, key);
+      batch_.erase(Family::body_counts, key);
+    } else if (body.count != body.references) {
+      act(body_name(id),
+          fmt::format("{} references (was {})", body.references, body.count.value_or(0)));
+      batch_.put(Family::body_counts, key, encode_body_count(body.references));
+    }
+  }
   return {};
 }
 
@@ -205,14 +331,15 @@ Status Plan::plan_unreadable(const WalkedChunk& chunk) {
   return {};
 }
 
-void Plan::count(const WalkedChunk& chunk) {
+void Plan::count(const WalkedChunk& chunk, const AckSet& settled) {
   for (std::uint32_t i = 0; i < chunk.reader->count(); ++i) {
-    if (chunk.settled(i)) continue;
+    if (settled.test(i)) continue;
     if (found_.first == 0) found_.first = chunk.key.base;
     ++found_.count;
-    const Bytes block = chunk.reader->entry(i).block;
-    found_.bytes += block.size();
-    if (options_.weigh) found_.weight += options_.weigh(block);
+    found_.bytes += chunk.reader->block_bytes(i);
+    if (!options_.weigh) continue;
+    const auto block = block_of_entry(*view_.database, *chunk.reader, i);
+    if (block.ok()) found_.weight += options_.weigh((*block)->bytes());
   }
   found_.last = std::max(found_.last, chunk.reader->last());
 }
@@ -240,6 +367,7 @@ void Plan::plan_state(LogId log, const Found& found) {
     wanted.has_due = state.has_due || notes->second.due;
     wanted.has_returns = state.has_returns || notes->second.returns;
   }
+  wanted.has_shared = state.has_shared || found.shared;
   wanted.next = std::max(state.next, found.last + 1);
   if (found.count > 0) wanted.head = std::min(state.head, found.first);
   if (found.count == 0) wanted.head = wanted.next;
@@ -269,16 +397,22 @@ void Plan::plan_meta() {
   for (const auto& [log, index] : catalog_.queue_of_log) highest = std::max(highest, log);
   for (const auto& [log, state] : catalog_.states) highest = std::max(highest, log);
   for (const LogId log : seen_) highest = std::max(highest, log);
+  std::uint64_t starts = 0;
+  for (const auto& [id, body] : bodies_.all()) {
+    starts = std::max(starts, id.origin / kBodyOriginsPerStart);
+  }
   StoreMeta meta;
   if (catalog_.meta.has_value()) {
     meta = *catalog_.meta;
-    if (highest.value < meta.log_id_limit && meta.store_id == view_.marker.store_id) return;
+    const bool names_free = highest.value < meta.log_id_limit && starts <= meta.starts;
+    if (names_free && meta.store_id == view_.marker.store_id) return;
   } else if (catalog_.definitions.empty() && catalog_.states.empty() && seen_.empty() &&
              catalog_.damaged.empty()) {
     return;  // a new store: its first start writes it
   }
   meta.store_id = view_.marker.store_id;
   meta.log_id_limit = std::max(meta.log_id_limit, highest.value + kLogIdReserve);
+  meta.starts = std::max(meta.starts, starts);
   act("store", fmt::format("describes itself as {}, log ids free from {}", meta.store_id,
                            meta.log_id_limit));
   batch_.put(Family::meta, std::string(kStoreMetaKey), encode_store_meta(meta));

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "storage/inspect/bodies.h"
 #include "storage/inspect/chunk_walk.h"
 
 namespace warren::storage {
@@ -11,8 +12,10 @@ namespace {
 constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
 
 void add(LogUsage& usage, const WalkedChunk& chunk) {
-  usage.stored_bytes += chunk.value.size() + chunk.raw_acks.size();
-  usage.stored_bytes += chunk.raw_key.size() * (chunk.has_acks && !chunk.value.empty() ? 2 : 1);
+  usage.stored_bytes += chunk.value.size() + chunk.raw_acks.size() + chunk.raw_shared.size();
+  const std::size_t keys =
+      (chunk.value.empty() ? 0 : 1) + (chunk.has_acks ? 1 : 0) + (chunk.has_shared ? 1 : 0);
+  usage.stored_bytes += chunk.raw_key.size() * keys;
   if (chunk.kind == WalkedChunk::Kind::missing) return;
   ++usage.chunks;
   if (chunk.kind != WalkedChunk::Kind::sound) {
@@ -20,7 +23,7 @@ void add(LogUsage& usage, const WalkedChunk& chunk) {
     return;
   }
   for (std::uint32_t i = 0; i < chunk.reader->count(); ++i) {
-    const std::size_t bytes = chunk.reader->entry(i).block.size();
+    const std::uint64_t bytes = chunk.reader->block_bytes(i);
     if (chunk.settled(i)) {
       usage.settled_bytes += bytes;
     } else {
@@ -45,6 +48,22 @@ Result<std::map<LogId, LogUsage>> measure_logs(KvStore& store,
     if (progress) progress(read);
   }
   WARREN_CHECK(walk.status());
+  return usage;
+}
+
+Result<BodyUsage> measure_bodies(KvStore& store) {
+  StoredBodies bodies;
+  StoredBodies::Handlers handlers;
+  handlers.on_damaged = [](const DamagedRecord&) { return Status(); };
+  handlers.on_gap = [](const BodyGap&) { return Status(); };
+  WARREN_CHECK(bodies.read(store, handlers));
+  BodyUsage usage;
+  for (const auto& [id, body] : bodies.all()) {
+    if (!body.present) continue;
+    ++usage.bodies;
+    usage.bytes += body.bytes;
+    usage.references += body.count.value_or(0);
+  }
   return usage;
 }
 

@@ -15,9 +15,9 @@ namespace warren::storage {
 
 struct LogUsage {
   std::uint64_t chunks = 0;
-  std::uint64_t stored_bytes = 0;  // keys and values of chunks and settled sets
+  std::uint64_t stored_bytes = 0;  // keys and values of chunks, settled sets and references
   std::uint64_t live_messages = 0;
-  std::uint64_t live_bytes = 0;     // their blocks
+  std::uint64_t live_bytes = 0;     // their blocks, wherever these are stored
   std::uint64_t settled_bytes = 0;  // blocks of settled messages that share a chunk with live ones
   std::uint64_t damaged_chunks = 0;
 };
@@ -25,5 +25,13 @@ struct LogUsage {
 // `progress` gets the stored bytes read so far.
 Result<std::map<LogId, LogUsage>> measure_logs(KvStore& store,
                                                const std::function<void(std::uint64_t)>& progress);
+
+// Bodies that several logs refer to. Memory: one entry per body.
+struct BodyUsage {
+  std::uint64_t bodies = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t references = 0;  // as counted in the store
+};
+Result<BodyUsage> measure_bodies(KvStore& store);
 
 }  // namespace warren::storage

@@ -25,14 +25,18 @@ class MemoryCursor final : public KvCursor {
   std::size_t at_ = 0;
 };
 
+bool written_once(Family family) {
+  return family == Family::queue_log || family == Family::queue_shared || family == Family::bodies;
+}
+
 }  // namespace
 
 void MemoryDisk::apply(Tables& tables, const KvOp& op) {
   Table& table = tables[family_index(op.family)];
   switch (op.kind) {
     case KvOp::Kind::put:
-      // Chunks are written once: what makes erase_once of them legal.
-      WARREN_ASSERT(op.family != Family::queue_log || table.find(op.key) == table.end());
+      // These are written once: what makes erase_once of them legal.
+      WARREN_ASSERT(!written_once(op.family) || table.find(op.key) == table.end());
       table.insert_or_assign(op.key, op.value);
       return;
     case KvOp::Kind::erase:

@@ -76,7 +76,8 @@ rocksdb::ColumnFamilyOptions rocks_family_options(Family family, const RocksSett
   options.level_compaction_dynamic_level_bytes = true;
   options.max_write_buffer_number = 4;
 
-  const bool holds_chunks = family == Family::queue_log || family == Family::spill;
+  const bool holds_chunks =
+      family == Family::queue_log || family == Family::spill || family == Family::bodies;
   if (holds_chunks) {
     options.write_buffer_size = std::max<std::size_t>(settings.write_buffer_bytes / 2, 64_KiB);
     // Compaction then moves keys, not bodies; most chunks are dead before they are ever moved.

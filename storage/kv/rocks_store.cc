@@ -61,8 +61,9 @@ class RocksStore final : public KvStore {
   rocksdb::Status add(const KvOp& op);
   Status leave_damaged_alone();
   void start_reclaimer() {
-    reclaimer_.emplace(*db_, std::vector{handle(Family::queue_log), handle(Family::spill)},
-                       *events_, settings_);
+    reclaimer_.emplace(
+        *db_, std::vector{handle(Family::queue_log), handle(Family::spill), handle(Family::bodies)},
+        *events_, settings_);
   }
 
   std::unique_ptr<rocksdb::DB> db_;

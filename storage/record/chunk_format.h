@@ -3,7 +3,7 @@
 //
 //    0  u32  CRC32C of everything behind this field
 //    4  u32  magic "WCHK"
-//    8  u8   version (1)
+//    8  u8   version (1, or 2 when some entry is a reference)
 //    9  u8   flags (0)
 //   10  u16  reserved (0)
 //   12  u32  entry count, >= 1
@@ -12,7 +12,9 @@
 //   32  u64  last seq
 //   40  u64  payload bytes
 //   48       index, per entry: u32 seq - first seq, u32 end of the block within the payload
-//   48+8n    payload: the blocks, back to back
+//            since version 2: the top bit of the end says that the entry is a reference to a body
+//            (body_record.h) and not the block itself
+//   48+8n    payload: the blocks and references, back to back
 #pragma once
 
 #include <cstddef>
@@ -21,11 +23,15 @@
 namespace warren::storage {
 
 inline constexpr std::uint32_t kChunkMagic = 0x5743484B;
-inline constexpr std::uint8_t kChunkVersion = 1;
+inline constexpr std::uint8_t kChunkVersionPlain = 1;
+inline constexpr std::uint8_t kChunkVersionShared = 2;
+inline constexpr std::uint32_t kChunkSharedBit = 0x80000000;
 inline constexpr std::size_t kChunkHeaderBytes = 48;
 inline constexpr std::size_t kChunkIndexEntryBytes = 8;
 // What the u32 fields of the index can say.
 inline constexpr std::uint64_t kChunkSpanMax = 0xFFFFFFFF;
+// The payload, where the top bit of an end is taken.
+inline constexpr std::uint64_t kChunkSharedSpanMax = kChunkSharedBit - 1;
 // Far more than chunks of a sensible size hold; bounds what a damaged count can ask for.
 inline constexpr std::uint32_t kChunkEntriesMax = 1 << 20;
 

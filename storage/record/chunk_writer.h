@@ -16,7 +16,10 @@ struct ChunkEntry {
   Bytes block;
 };
 
-// REQUIRES: entries is not empty, seqs ascend, and seqs and bytes span at most kChunkSpanMax.
-std::string encode_chunk(LogId log, std::span<const ChunkEntry> entries);
+// `shared`: indexes, ascending, of entries whose block is an encoded BodyRef.
+// REQUIRES: entries is not empty, seqs ascend, and seqs and bytes span at most kChunkSpanMax
+// (bytes: kChunkSharedSpanMax when some are shared).
+std::string encode_chunk(LogId log, std::span<const ChunkEntry> entries,
+                         std::span<const std::uint32_t> shared = {});
 
 }  // namespace warren::storage

@@ -101,6 +101,36 @@ std::optional<MessageKey> decode_message_key(Bytes bytes) {
   return MessageKey{key->log, key->base};
 }
 
+std::string encode_body_key(const BodyId& body) {
+  return encode_chunk_key({LogId(body.origin), body.number});
+}
+
+std::optional<BodyId> decode_body_key(Bytes bytes) {
+  const auto key = decode_chunk_key(bytes);
+  if (!key.has_value() || key->base == 0) return std::nullopt;
+  return BodyId{key->log.value, key->base};
+}
+
+std::string encode_sweep_key(const SweepKey& key) {
+  std::string out(kSweepKeyPrefix);
+  ByteWriter writer(out);
+  writer.u64(key.log.value);
+  writer.u64(key.from);
+  writer.u64(key.to);
+  return out;
+}
+
+std::optional<SweepKey> decode_sweep_key(Bytes bytes) {
+  if (!bytes.starts_with(kSweepKeyPrefix)) return std::nullopt;
+  ByteReader reader(bytes.substr(kSweepKeyPrefix.size()));
+  SweepKey key;
+  key.log = LogId(reader.u64());
+  key.from = reader.u64();
+  key.to = reader.u64();
+  if (!reader.ok() || !reader.at_end() || key.from >= key.to) return std::nullopt;
+  return key;
+}
+
 std::string encode_definition_key(const Definition& definition) {
   std::string key;
   std::visit(KeyOfDefinition{key}, definition);

@@ -13,7 +13,8 @@
 
 namespace warren::storage {
 
-// queue_log, queue_acks and spill: a chunk is named by its log and the seq of its first entry.
+// queue_log, queue_acks, queue_shared and spill: a chunk is named by its log and the seq of its
+// first entry.
 struct ChunkKey {
   LogId log;
   Seq base = 0;
@@ -46,6 +47,24 @@ struct MessageKey {
 std::string encode_message_key(const MessageKey& key);
 std::optional<MessageKey> decode_message_key(Bytes bytes);
 
+// bodies and body_counts.
+std::string encode_body_key(const BodyId& body);
+std::optional<BodyId> decode_body_key(Bytes bytes);
+
+// default: chunks of [from, to) are gone, and what they referred to is yet to be released.
+struct SweepKey {
+  LogId log;
+  Seq from = 0;
+  Seq to = 0;
+  friend auto operator<=>(const SweepKey&, const SweepKey&) = default;
+};
+inline constexpr Seq kSweepAll = ~Seq{0};  // as `to`: the whole log
+inline constexpr Bytes kSweepKeyPrefix = "sweep";
+std::string encode_sweep_key(const SweepKey& key);
+std::optional<SweepKey> decode_sweep_key(Bytes bytes);
+// Above every sweep key.
+inline constexpr Bytes kSweepKeysEnd = "sweeq";
+
 // First byte of a definition key. Never renumber: it is on disk. The order is the order in which
 // recovery meets them, so that what is referred to comes first.
 enum class DefinitionKind : std::uint8_t {
@@ -61,7 +80,7 @@ enum class DefinitionKind : std::uint8_t {
 // definitions: kind, then the names that make the identity, in the order of the structs.
 std::string encode_definition_key(const Definition& definition);
 
-// The single key of the column family `default`.
+// default: what the store says of itself.
 inline constexpr Bytes kStoreMetaKey = "store";
 
 // Appends `part` so that order is kept and no part is a prefix of another: 0x00 becomes 0x00 0xFF,

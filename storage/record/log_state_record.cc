@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kDueFlag = 1;
 constexpr std::uint8_t kReturnsFlag = 2;
-constexpr std::uint8_t kExpiresFlag = 4;
+constexpr std::uint8_t kSharedFlag = 4;
+constexpr std::uint8_t kExpiresFlag = 8;
 constexpr std::uint8_t kSmallVersion = 1;
 
 }  // namespace
@@ -27,6 +28,7 @@ std::string encode_log_state(const LogStateRecord& record) {
   writer.u64(record.live_weight);
   writer.u8(static_cast<std::uint8_t>((record.has_due ? kDueFlag : 0) |
                                       (record.has_returns ? kReturnsFlag : 0) |
+                                      (record.has_shared ? kSharedFlag : 0) |
                                       (record.expires ? kExpiresFlag : 0)));
   return seal(kVersion, payload);
 }
@@ -45,6 +47,7 @@ Result<LogStateRecord> decode_log_state(Bytes sealed) {
     const std::uint8_t flags = reader.u8();
     record.has_due = (flags & kDueFlag) != 0;
     record.has_returns = (flags & kReturnsFlag) != 0;
+    record.has_shared = (flags & kSharedFlag) != 0;
     record.expires = (flags & kExpiresFlag) != 0;
   } else {
     record.live_weight = record.live_bytes;  // the best guess

@@ -17,6 +17,7 @@ std::string encode_store_meta(const StoreMeta& meta) {
   out.set_store_id(meta.store_id);
   out.set_log_id_limit(meta.log_id_limit);
   out.set_clean_stop(meta.clean_stop);
+  out.set_starts(meta.starts);
   return seal(kVersion, out.SerializeAsString());
 }
 
@@ -26,7 +27,7 @@ Result<StoreMeta> decode_store_meta(Bytes sealed) {
   if (!in.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
     return Error{Errc::corruption, "store meta does not parse"};
   }
-  return StoreMeta{in.store_id(), in.log_id_limit(), in.clean_stop()};
+  return StoreMeta{in.store_id(), in.log_id_limit(), in.clean_stop(), in.starts()};
 }
 
 }  // namespace warren::storage

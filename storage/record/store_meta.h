@@ -14,6 +14,7 @@ struct StoreMeta {
   std::string store_id;
   std::uint64_t log_id_limit = 1;  // ids below it may be in use or may have been
   bool clean_stop = false;
+  std::uint64_t starts = 0;  // this one included; since format 2
 };
 
 std::string encode_store_meta(const StoreMeta& meta);

@@ -18,15 +18,22 @@ void read(Bytes bytes) {
   const auto chunk = ChunkReader::open(bytes);
   if (!chunk.ok()) return;
   std::vector<ChunkEntry> entries;
+  std::vector<std::uint32_t> shared;
   std::uint64_t total = 0;
   for (std::uint32_t i = 0; i < chunk->count(); ++i) {
     entries.push_back(chunk->entry(i));
     total += entries.back().block.size();
+    if (const auto ref = chunk->shared(i)) {
+      shared.push_back(i);
+      WARREN_ASSERT(encode_body_ref(*ref) == entries.back().block);
+      WARREN_ASSERT(chunk->block_bytes(i) == ref->bytes);
+    }
     WARREN_ASSERT(entries.back().seq >= chunk->first() && entries.back().seq <= chunk->last());
   }
+  WARREN_ASSERT(chunk->bodies().size() == shared.size());
   WARREN_ASSERT(total == chunk->payload_bytes());
   WARREN_ASSERT(damaged_entry_count(bytes) == chunk->count());
-  WARREN_ASSERT(encode_chunk(chunk->log(), entries) == bytes);
+  WARREN_ASSERT(encode_chunk(chunk->log(), entries, shared) == bytes);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ void read_fixed(Bytes key) {
   if (const auto chunk = decode_chunk_key(key)) WARREN_ASSERT(encode_chunk_key(*chunk) == key);
   if (const auto log = decode_log_key(key)) WARREN_ASSERT(encode_log_key(*log) == key);
   if (const auto due = decode_due_key(key)) WARREN_ASSERT(encode_due_key(*due) == key);
+  if (const auto body = decode_body_key(key)) WARREN_ASSERT(encode_body_key(*body) == key);
+  if (const auto sweep = decode_sweep_key(key)) WARREN_ASSERT(encode_sweep_key(*sweep) == key);
   if (const auto message = decode_message_key(key)) {
     WARREN_ASSERT(encode_message_key(*message) == key);
   }

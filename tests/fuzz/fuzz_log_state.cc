@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "storage/base/assert.h"
+#include "storage/record/body_record.h"
 #include "storage/record/envelope.h"
 #include "storage/record/log_state_record.h"
 
@@ -22,6 +23,12 @@ void read(std::uint8_t version, Bytes payload) {
   }
   if (const auto chunk = decode_due_chunk(sealed); chunk.ok()) {
     WARREN_ASSERT(decode_due_chunk(encode_due_chunk(*chunk)).value() == *chunk);
+  }
+  if (const auto count = decode_body_count(sealed); count.ok()) {
+    WARREN_ASSERT(decode_body_count(encode_body_count(*count)).value() == *count);
+  }
+  if (const auto bodies = decode_shared(sealed); bodies.ok()) {
+    WARREN_ASSERT(decode_shared(encode_shared(*bodies)).value() == *bodies);
   }
 }
 

@@ -46,6 +46,7 @@ class Simulation {
   static std::string contents(SimClient& client, const std::string& queue);
   void resolve_topology();
   void crash();
+  void check_disk();
   void restart();
   void drain_all();
   void drain(SimQueueIndex index);

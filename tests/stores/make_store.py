@@ -64,6 +64,9 @@ def fill(broker):
         publish(channel, "", "emptied", b"gone %d" % number)
     for size in (0, 1, 1023, 1024, 5000, 30_000):
         publish(channel, "", "with bodies", random.randbytes(size), correlation_id=str(size))
+    # Stored once for two queues, since format 2.
+    for size in (4096, 4097):
+        publish(channel, "fanout exchange", "large", random.randbytes(size), message_id=str(size))
     channel.queue_purge("emptied")
     # Holes in chunks, from both ends and in the middle.
     tags = [channel.basic_get("partly acked")[0].delivery_tag for _ in range(30)]

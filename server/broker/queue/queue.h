@@ -116,7 +116,8 @@ class Queue {
   // ---- publish ----
   // `confirm`, if given, is answered: through the store for a message that this queue keeps
   // durably, through the host for one that it keeps otherwise or refuses.
-  void enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm);
+  void enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm,
+               const BodyId& body = {});
   void on_stored(LogId log, Seq first, Seq last);
 
   // ---- deliver ----

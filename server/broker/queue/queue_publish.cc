@@ -47,7 +47,8 @@ void Queue::describe(ReadyMessage& message) const {
   if (life != INT64_MAX) message.deadline_ms = view.published_ms() + life;
 }
 
-void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm) {
+void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm,
+                    const BodyId& body) {
   if (refuses(*block)) {
     if (confirm != nullptr) host_.answer_publish(*confirm, false);
     if (settings_.overflow == Overflow::reject_publish_dlx) refuse_to_dead_letter(std::move(block));
@@ -75,7 +76,8 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
     notes.weight = message.body_bytes;
     if (message.indexed) notes.due_ms = message.deadline_ms;
     notes.expires = message.deadline_ms != kNoDeadline;
-    log(lane).append(message.seq, std::move(block), storage::Durability::durable, confirm, notes);
+    log(lane).append(message.seq, std::move(block), storage::Durability::durable, confirm, notes,
+                     body);
   } else {
     // A message that only memory holds cannot lie behind the gap; beyond the budget it is paged.
     const bool page = lane.ready.has_gap() || host_.transient_over_budget() ||

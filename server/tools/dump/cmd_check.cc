@@ -108,6 +108,8 @@ int run_stats(const Common& common) {
       *view->database, [&progress](std::uint64_t bytes) { progress.update(bytes); });
   progress.finish();
   if (!usage.ok()) return fail(kExitProblems, usage.error());
+  const auto bodies = storage::measure_bodies(*view->database);
+  if (!bodies.ok()) return fail(kExitProblems, bodies.error());
   Listing listing(common.style(), {"vhost", "queue", "log", "messages", "live_bytes", "chunks",
                                    "stored_bytes", "settled_bytes", "damaged_chunks"});
   std::uint64_t orphan_bytes = 0;
@@ -121,11 +123,16 @@ int run_stats(const Common& common) {
   std::uint64_t garbage = 0;
   for (const storage::FamilySize& size : sizes.families) garbage += size.blob_garbage_bytes;
   if (common.json) {
-    print_json({{"reclaimable_by_compaction_bytes", garbage},
+    print_json({{"shared_bodies", bodies->bodies},
+                {"shared_bodies_bytes", bodies->bytes},
+                {"shared_bodies_references", bodies->references},
+                {"reclaimable_by_compaction_bytes", garbage},
                 {"reclaimable_at_next_start_bytes", orphan_bytes},
                 {"reclaimable_with_their_chunk_bytes", settled_bytes}});
     return kExitFine;
   }
+  print_line(fmt::format("bodies stored once for several queues: {} of {}, {} references",
+                         bodies->bodies, bytes_text(bodies->bytes), bodies->references));
   print_line(
       fmt::format("reclaimable: {} in blob files by the next compaction, {} of no queue at "
                   "the next start, {} of settled messages when the rest of their chunks is",

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/inspect/bodies.h"
 #include "storage/inspect/chunk_walk.h"
 #include "storage/record/keys.h"
 #include "storage/record/log_state_record.h"
@@ -66,7 +67,12 @@ class QueueWalk {
       if (chunk.settled(i)) continue;
       const storage::ChunkEntry entry = chunk.reader->entry(i);
       if (entry.seq < filter_.from) continue;
-      const BlockRef block = Block::copy_of(entry.block);
+      const auto found_block = storage::block_of_entry(store_, *chunk.reader, i);
+      if (!found_block.ok()) {
+        handlers_.on_damage(fmt::format("position {}: {}", entry.seq, found_block.error().text));
+        continue;
+      }
+      const BlockRef& block = *found_block;
       if (!broker::valid_message(*block)) {
         handlers_.on_damage(fmt::format("position {}: no message", entry.seq));
         continue;

@@ -43,7 +43,7 @@ struct FanoutFate {
   int vanished = 0;  // not there though nobody settled them
 };
 
-using DueKey = std::pair<std::int64_t, Seq>;
+using DueTime = std::pair<std::int64_t, Seq>;
 
 // What a start found of one log.
 struct FoundLog {
@@ -66,8 +66,8 @@ struct LedgerQueue {
   std::map<Seq, LedgerMessage> messages;           // settled ones stay until the next start
   std::vector<std::pair<Seq, Seq>> stored_ranges;  // from on_stored, not released yet
   std::map<Seq, Seq> disk_ranges;                  // [from, to): to be read again
-  std::set<DueKey> due_left;                       // entries that outlive their messages
-  std::set<DueKey> due_dropped;                    // of these: asked to go
+  std::set<DueTime> due_left;                      // entries that outlive their messages
+  std::set<DueTime> due_dropped;                   // of these: asked to go
   bool reading = false;
   bool reading_due = false;
   bool fetching = false;
@@ -158,7 +158,7 @@ inline void LedgerQueue::check_due(const FoundLog& found) {
     known.chunk = at->second.chunk;
     by_seq.erase(at);
   }
-  std::set<DueKey> left;
+  std::set<DueTime> left;
   for (const auto& [seq, entry] : by_seq) {
     left.emplace(entry.due_ms, seq);
     EXPECT_TRUE(due_left.contains({entry.due_ms, seq})) << "due entry of nothing: " << seq;

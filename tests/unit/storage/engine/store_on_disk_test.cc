@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "storage/engine/store.h"
+#include "storage/engine/store_directory.h"
 
 #include "tests/unit/storage/engine/temp_directory.h"
 
@@ -221,10 +222,31 @@ TEST(StoreDirectory, RefusesAForeignDirectoryUntouched) {
 // S9
 TEST(StoreDirectory, RefusesANewerFormatUntouched) {
   const TempDirectory dir;
-  std::ofstream(dir / "WARREN") << "Warren store\nformat 2\nid x\n";
+  std::ofstream(dir / "WARREN") << "Warren store\nformat 3\nid x\n";
   const Error error = open_error(dir.path());
   EXPECT_EQ(error.code, Errc::format_too_new);
   EXPECT_EQ(entries_in(dir.path()), 1u);
+}
+
+std::string text_in(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// S9: what an older version made is taken over, and that version refuses it from then on. Whoever
+// only looks leaves it as it is.
+TEST(StoreDirectory, AnOlderFormatBecomesThisOne) {
+  const TempDirectory dir;
+  const std::string marker = dir / "WARREN";
+  std::ofstream(marker) << "Warren store\nformat 1\nid an-id\n";
+  const auto seen = read_store_marker(dir.path());
+  ASSERT_TRUE(seen.ok());
+  EXPECT_EQ(seen->format, 1u);
+  EXPECT_EQ(text_in(marker), "Warren store\nformat 1\nid an-id\n");
+  const auto opened = StoreDirectory::open(dir.path());
+  ASSERT_TRUE(opened.ok()) << opened.error().text;
+  EXPECT_EQ(opened->store_id(), "an-id");
+  EXPECT_EQ(text_in(marker), "Warren store\nformat 2\nid an-id\n");
 }
 
 TEST(StoreDirectory, RefusesAMarkerThatIsNone) {

@@ -60,19 +60,23 @@ class Workload {
   struct Said {
     std::vector<Where> settled;
     std::vector<std::pair<Where, std::uint32_t>> returns;
-    std::vector<std::pair<LogId, DueKey>> due_dropped;
+    std::vector<std::pair<LogId, DueTime>> due_dropped;
   };
   // What one shard is yet to do for a fan-out.
   struct Part {
     std::uint64_t fanout = 0;
     unsigned shard_count = 0;
     std::vector<LogId> logs;
+    BlockRef block;  // that all of them get; nothing: each gets one of its own
+    BodyId body;
   };
 
   static StoreOptions options_for(std::uint64_t seed) {
     StoreOptions options;
     options.shard_count = 1 + seed % 3;
     options.chunk_bytes_max = seed % 2 == 0 ? 200 : 4000;
+    options.shared_bytes_min = seed % 4 < 2 ? 1 : 40;
+    options.sweep_records_max = 1 + seed % 5;
     return options;
   }
 
@@ -90,7 +94,8 @@ class Workload {
   void on_stored(LogId log, Seq first, Seq last);
   void create_queue();
   void start_drop();
-  void append(LedgerQueue& queue, Durability durability, std::uint64_t fanout, bool with_token);
+  void append(LedgerQueue& queue, Durability durability, std::uint64_t fanout, bool with_token,
+              const Part* part = nullptr);
   void append_some();
   void start_fanout();
   bool run_outbox(unsigned shard);

@@ -88,10 +88,10 @@ inline void Workload::due_answered(LogId id, const std::vector<DueEntry>& expect
   queue.reading_due = false;
   EXPECT_LE(result->size(), limit);
   EXPECT_TRUE(std::ranges::is_sorted(*result));
-  std::set<DueKey> found;
+  std::set<DueTime> found;
   for (const DueEntry& entry : *result) {
-    const DueKey key{entry.due_ms, entry.seq};
-    EXPECT_GT(key, DueKey(after.due_ms, after.seq));
+    const DueTime key{entry.due_ms, entry.seq};
+    EXPECT_GT(key, DueTime(after.due_ms, after.seq));
     found.insert(key);
     const auto known = queue.messages.find(entry.seq);
     const bool mine = known != queue.messages.end() && known->second.notes.due_ms == entry.due_ms;
@@ -106,7 +106,7 @@ inline void Workload::due_answered(LogId id, const std::vector<DueEntry>& expect
   }
   const bool whole = result->size() < limit;
   for (const DueEntry& entry : expected) {
-    const DueKey key{entry.due_ms, entry.seq};
+    const DueTime key{entry.due_ms, entry.seq};
     if (queue.messages.at(entry.seq).settled) continue;
     if (!whole && key > *found.rbegin()) continue;
     EXPECT_TRUE(found.contains(key)) << "not in the due index: " << entry.seq;

@@ -200,12 +200,14 @@ inline void Workload::start_drop() {
 }
 
 inline void Workload::append(LedgerQueue& queue, Durability durability, std::uint64_t fanout,
-                             bool with_token) {
+                             bool with_token, const Part* part) {
   queue.next += pick(6) == 0 ? 1 + pick(3) : 0;  // messages that stay in memory only
   const Seq seq = queue.next++;
   LedgerMessage& message = queue.messages[seq];
   message.body = queue.name + "/" + std::to_string(queue.lane) + "/" + std::to_string(seq) +
                  std::string(pick(body_bytes_max_), '.');
+  const bool shared = part != nullptr && part->block != nullptr;
+  if (shared) message.body = std::string(part->block->bytes());
   message.durability = durability;
   message.fanout = fanout;
   message.notes.weight = pick(100);
@@ -214,8 +216,8 @@ inline void Workload::append(LedgerQueue& queue, Durability durability, std::uin
   }
   const CommitToken token{next_id_++, 0};
   if (with_token) tokens_[token.a] = {queue.id, seq};
-  queue.log->append(seq, block_of(message.body), durability, with_token ? &token : nullptr,
-                    message.notes);
+  queue.log->append(seq, shared ? part->block : block_of(message.body), durability,
+                    with_token ? &token : nullptr, message.notes, shared ? part->body : BodyId{});
 }
 
 inline void Workload::append_some() {
@@ -234,7 +236,15 @@ inline void Workload::start_fanout() {
     if (queue->stage != LedgerQueue::Stage::usable || pick(2) == 0) continue;
     parts[queue->shard].logs.push_back(queue->id);
   }
+  BlockRef block;
+  BodyId body;
+  if (pick(3) != 0) {
+    block = block_of("fan-out " + std::to_string(fanout) + std::string(pick(body_bytes_max_), '.'));
+    body = driver_.shard(any_shard()).share(*block);
+  }
   for (auto& [shard, part] : parts) {
+    part.block = block;
+    part.body = body;
     part.fanout = fanout;
     part.shard_count = static_cast<unsigned>(parts.size());
     outbox_[shard].push_back(part);
@@ -249,7 +259,7 @@ inline bool Workload::run_outbox(unsigned shard) {
     // A queue that went away meanwhile takes its copy along.
     LedgerQueue* const queue = queue_of(id);
     if (queue != nullptr && queue->stage == LedgerQueue::Stage::usable) {
-      append(*queue, Durability::durable, part.fanout, pick(2) == 0);
+      append(*queue, Durability::durable, part.fanout, pick(2) == 0, &part);
     }
   }
   driver_.shard(shard).join_fanout(part.fanout, part.shard_count);
@@ -389,7 +399,7 @@ inline void Workload::barrier() {
       if (message.settled) said.settled.push_back(where);
       if (message.notes.returns > 0) said.returns.emplace_back(where, message.notes.returns);
     }
-    for (const DueKey& key : queue->due_dropped) said.due_dropped.emplace_back(queue->id, key);
+    for (const DueTime& key : queue->due_dropped) said.due_dropped.emplace_back(queue->id, key);
   }
   driver_.shard(shard).barrier(token);
 }

@@ -15,6 +15,7 @@
 #include "storage/kv/memory_store.h"
 #include "storage/kv/rocks_store.h"
 #include "storage/record/ack_set.h"
+#include "storage/record/body_record.h"
 #include "storage/record/chunk_writer.h"
 #include "storage/record/definition_record.h"
 #include "storage/record/keys.h"
@@ -30,7 +31,7 @@ class StoreRecords {
  public:
   StoreRecords& meta(std::uint64_t log_id_limit = 1000) {
     return raw(Family::meta, std::string(kStoreMetaKey),
-               encode_store_meta(StoreMeta{kTestStoreId, log_id_limit, true}));
+               encode_store_meta(StoreMeta{kTestStoreId, log_id_limit, true, 1}));
   }
   StoreRecords& define(const Definition& definition) {
     return raw(Family::definitions, encode_definition_key(definition),
@@ -53,6 +54,30 @@ class StoreRecords {
     AckSet set(count);
     for (const std::uint32_t index : settled) set.set(index);
     return raw(Family::queue_acks, key(log, base), set.encode());
+  }
+  // A message of log `log`, at `base`, that is stored as `body`.
+  StoreRecords& shared_chunk(std::uint64_t log, Seq base, const BodyId& body,
+                             std::uint32_t block_bytes) {
+    const std::string ref = encode_body_ref({body, block_bytes});
+    const std::vector<ChunkEntry> entries = {{base, ref}};
+    const std::vector<std::uint32_t> shared = {0};
+    return raw(Family::queue_log, key(log, base), encode_chunk(LogId(log), entries, shared));
+  }
+  StoreRecords& references(std::uint64_t log, Seq base, const std::vector<BodyId>& bodies) {
+    return raw(Family::queue_shared, key(log, base), encode_shared(bodies));
+  }
+  StoreRecords& body(const BodyId& body, const std::string& block) {
+    return raw(Family::bodies, encode_body_key(body), encode_body(block));
+  }
+  StoreRecords& body_count(const BodyId& body, std::uint64_t count) {
+    return raw(Family::body_counts, encode_body_key(body), encode_body_count(count));
+  }
+  StoreRecords& sweep(const SweepKey& range) {
+    return raw(Family::meta, encode_sweep_key(range), encode_sweep());
+  }
+  StoreRecords& remove(Family family, const std::string& key) {
+    records_.erase({family, key});
+    return *this;
   }
   StoreRecords& state(std::uint64_t log, const LogStateRecord& state) {
     return raw(Family::queue_state, encode_log_key(LogId(log)), encode_log_state(state));
@@ -106,6 +131,24 @@ inline StoreRecords sound_records() {
   records.state(1, {.head = 5, .next = 11, .live_count = 3, .live_bytes = 7, .delivered_mark = 6});
   records.state(2, {.head = 4, .next = 4});
   return records;
+}
+
+inline constexpr BodyId kSharedBody{kBodyOriginsPerStart, 1};
+
+// Two queues with one message each, which is stored once; all sound.
+inline StoreRecords shared_records() {
+  StoreRecords records;
+  records.meta().define(VhostDefinition{"/"}).queue("one", 1).queue("two", 2);
+  for (const std::uint64_t log : {1, 2}) {
+    records.shared_chunk(log, 3, kSharedBody, 7).references(log, 3, {kSharedBody});
+    records.state(log, {.head = 3,
+                        .next = 4,
+                        .live_count = 1,
+                        .live_bytes = 7,
+                        .delivered_mark = 3,
+                        .has_shared = true});
+  }
+  return records.body(kSharedBody, "a block").body_count(kSharedBody, 2);
 }
 
 }  // namespace warren::storage

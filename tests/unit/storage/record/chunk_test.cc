@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "storage/base/crc32c.h"
+#include "storage/record/body_record.h"
 #include "storage/record/chunk_reader.h"
 #include "storage/record/chunk_writer.h"
 
@@ -49,6 +50,76 @@ TEST(Chunk, LayoutIsTheDocumentedOne) {
       0,   0,   0,   3,   0, 0, 0, 3,  // entry 1
       'a', 'b', 'c'};
   EXPECT_EQ(bytes.substr(4), std::string(reinterpret_cast<const char*>(expected), sizeof expected));
+}
+
+// An entry of a message that is stored once for several logs.
+TEST(Chunk, ReferencesComeBackAsTheyWent) {
+  const BodyRef ref{{3, 9}, 70'000};
+  const std::string encoded = encode_body_ref(ref);
+  const std::vector<ChunkEntry> entries = {{5, "own"}, {6, encoded}, {9, ""}, {10, encoded}};
+  const std::vector<std::uint32_t> shared = {1, 3};
+  const std::string bytes = encode_chunk(kLog, entries, shared);
+  const auto chunk = ChunkReader::open(bytes);
+  ASSERT_TRUE(chunk.ok()) << chunk.error().text;
+  EXPECT_TRUE(chunk->has_shared());
+  for (std::uint32_t i = 0; i < chunk->count(); ++i) {
+    EXPECT_EQ(chunk->entry(i).seq, entries[i].seq);
+    EXPECT_EQ(chunk->entry(i).block, entries[i].block);
+    EXPECT_EQ(chunk->shared(i).has_value(), i % 2 == 1);
+    EXPECT_EQ(chunk->block_bytes(i), i % 2 == 1 ? 70'000u : entries[i].block.size());
+  }
+  EXPECT_EQ(chunk->shared(1), ref);
+  EXPECT_EQ(chunk->bodies(), (std::vector<BodyId>{{3, 9}, {3, 9}}));
+  for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    std::string flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    EXPECT_FALSE(ChunkReader::open(flipped).ok()) << bit;
+  }
+}
+
+// The layout is on people's disks, too.
+TEST(Chunk, LayoutOfAReferenceIsTheDocumentedOne) {
+  const std::string ref = encode_body_ref({{1, 2}, 3});
+  const std::vector<ChunkEntry> entries = {{2, "ab"}, {5, ref}};
+  const std::vector<std::uint32_t> shared = {1};
+  const std::string bytes = encode_chunk(LogId(1), entries, shared);
+  const unsigned char expected[] = {
+      'W', 'C', 'H', 'K', 2,   0, 0, 0,   // magic, version, flags, reserved
+      0,   0,   0,   2,                   // entries
+      0,   0,   0,   0,   0,   0, 0, 1,   // log
+      0,   0,   0,   0,   0,   0, 0, 2,   // first
+      0,   0,   0,   0,   0,   0, 0, 5,   // last
+      0,   0,   0,   0,   0,   0, 0, 22,  // payload bytes
+      0,   0,   0,   0,   0,   0, 0, 2,   // entry 0: delta, end
+      0,   0,   0,   3,   128, 0, 0, 22,  // entry 1: a reference
+      'a', 'b',                           //
+      0,   0,   0,   0,   0,   0, 0, 1,   // origin
+      0,   0,   0,   0,   0,   0, 0, 2,   // number
+      0,   0,   0,   3};                  // bytes of the block
+  EXPECT_EQ(bytes.substr(4), std::string(reinterpret_cast<const char*>(expected), sizeof expected));
+}
+
+// Whoever sealed it: a chunk of version 2 has a reference, of the right size and to something.
+TEST(Chunk, UnsoundReferencesAreRefused) {
+  const auto sealed = [](std::string bytes, std::size_t at, char octet) {
+    bytes[at] = octet;
+    std::string out;
+    ByteWriter(out).u32(crc32c(Bytes(bytes).substr(4)));
+    return out + bytes.substr(4);
+  };
+  const std::string ref = encode_body_ref({{1, 2}, 3});
+  const std::vector<ChunkEntry> entries = {{2, ref}};
+  const std::vector<std::uint32_t> shared = {0};
+  const std::string bytes = encode_chunk(LogId(1), entries, shared);
+  EXPECT_TRUE(ChunkReader::open(sealed(bytes, 8, 2)).ok());
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 8, 1)).ok());    // the bit is none in version 1
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 52, 0)).ok());   // no entry is shared
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 55, 19)).ok());  // ends elsewhere
+  EXPECT_FALSE(ChunkReader::open(sealed(bytes, 71, 0)).ok());   // body 0
+  const std::vector<ChunkEntry> two = {{2, "x"}, {3, ref}};
+  const std::vector<std::uint32_t> second = {1};
+  std::string shifted = encode_chunk(LogId(1), two, second);
+  EXPECT_FALSE(ChunkReader::open(sealed(shifted, 55, 2)).ok());  // 19 bytes are no reference
 }
 
 // S7

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "storage/record/ack_set.h"
+#include "storage/record/body_record.h"
 #include "storage/record/definition_record.h"
 #include "storage/record/envelope.h"
 #include "storage/record/keys.h"
@@ -49,13 +50,66 @@ TEST(LogStateRecord, HeadBeyondNextIsRefused) {
   EXPECT_FALSE(decode_log_state(encode_log_state({0, 4, 0, 0, 0})).ok());
 }
 
+TEST(LogStateRecord, FlagsAreToldApart) {
+  for (const int flag : {0, 1, 2}) {
+    LogStateRecord record{3, 10, 1, 1, 1};
+    (flag == 0 ? record.has_due : flag == 1 ? record.has_returns : record.has_shared) = true;
+    EXPECT_EQ(decode_log_state(encode_log_state(record)).value(), record);
+  }
+}
+
+TEST(BodyRecord, RoundTripsAndNoticesDamage) {
+  const std::string body = encode_body("a block");
+  EXPECT_EQ(decode_body(body).value(), "a block");
+  expect_damage_noticed(body, decode_body);
+  const std::string count = encode_body_count(1000);
+  EXPECT_EQ(decode_body_count(count).value(), 1000u);
+  expect_damage_noticed(count, decode_body_count);
+  const std::vector<BodyId> bodies = {{1, 2}, {65536, 1}, {1, 2}};
+  const std::string shared = encode_shared(bodies);
+  EXPECT_EQ(decode_shared(shared).value(), bodies);
+  expect_damage_noticed(shared, decode_shared);
+}
+
+// Sealed well and senseless all the same.
+TEST(BodyRecord, NoCountAndNoReferencesAreRefused) {
+  EXPECT_FALSE(decode_body_count(encode_body_count(0)).ok());
+  EXPECT_FALSE(decode_shared(seal(1, {})).ok());
+  EXPECT_FALSE(decode_shared(seal(1, std::string(16, '\0'))).ok());
+  EXPECT_FALSE(decode_shared(seal(1, std::string(17, 'x'))).ok());
+}
+
+// S11
+TEST(Keys, BodiesAndSweepsRoundTripInOrder) {
+  const std::vector<BodyId> bodies = {{0, 1}, {0, 256}, {1, 1}, {1, 2}, {256, 1}};
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    EXPECT_EQ(decode_body_key(encode_body_key(bodies[i])), bodies[i]);
+    if (i == 0) continue;
+    EXPECT_LT(encode_body_key(bodies[i - 1]), encode_body_key(bodies[i]));
+  }
+  EXPECT_FALSE(decode_body_key(encode_body_key({7, 0})).has_value());
+  const std::vector<SweepKey> sweeps = {
+      {LogId(1), 0, kSweepAll}, {LogId(1), 5, 9}, {LogId(1), 5, 300}, {LogId(256), 1, 2}};
+  for (std::size_t i = 0; i < sweeps.size(); ++i) {
+    const std::string key = encode_sweep_key(sweeps[i]);
+    EXPECT_EQ(decode_sweep_key(key), sweeps[i]);
+    EXPECT_GT(key, kSweepKeyPrefix);
+    EXPECT_LT(key, kSweepKeysEnd);
+    EXPECT_TRUE(i == 0 || encode_sweep_key(sweeps[i - 1]) < key);
+    EXPECT_FALSE(decode_sweep_key(key + "x").has_value());
+    EXPECT_FALSE(decode_sweep_key(Bytes(key).substr(1)).has_value());
+  }
+  EXPECT_FALSE(decode_sweep_key(encode_sweep_key({LogId(1), 5, 5})).has_value());
+}
+
 TEST(StoreMeta, RoundTripsAndNoticesDamage) {
-  const std::string bytes = encode_store_meta({"an-id", 12'000, true});
+  const std::string bytes = encode_store_meta({"an-id", 12'000, true, 77});
   const auto meta = decode_store_meta(bytes);
   ASSERT_TRUE(meta.ok());
   EXPECT_EQ(meta->store_id, "an-id");
   EXPECT_EQ(meta->log_id_limit, 12'000u);
   EXPECT_TRUE(meta->clean_stop);
+  EXPECT_EQ(meta->starts, 77u);
   expect_damage_noticed(bytes, decode_store_meta);
 }
 
@@ -90,7 +144,7 @@ TEST(Records, LayoutsAreTheDocumentedOnes) {
             "0000000000000001"
             "0000000000001000"
             "0000000000000001"
-            "05");
+            "09");
   EXPECT_EQ(hex(encode_due_key({LogId(1), 2, 3})),
             "0000000000000001"
             "0000000000000002"
