@@ -30,7 +30,7 @@ class MendedFile final : public rocksdb::FSRandomAccessFile {
     if (offset < tail_->from) {
       const auto before =
           static_cast<std::size_t>(std::min<std::uint64_t>(size, tail_->from - offset));
-      const IOStatus status = below_->Read(offset, before, options, result, scratch, dbg);
+      IOStatus status = below_->Read(offset, before, options, result, scratch, dbg);
       if (!status.ok()) return status;
       if (result->data() != scratch) std::memmove(scratch, result->data(), result->size());
       got = result->size();
@@ -39,7 +39,7 @@ class MendedFile final : public rocksdb::FSRandomAccessFile {
     const std::uint64_t skipped = offset + got - tail_->from;
     if (offset + got >= tail_->from && skipped < tail_->bytes.size()) {
       const std::size_t more = std::min<std::size_t>(size - got, tail_->bytes.size() - skipped);
-      std::memcpy(scratch + got, tail_->bytes.data() + skipped, more);
+      tail_->bytes.copy(scratch + got, more, skipped);
       got += more;
     }
     *result = Slice(scratch, got);
@@ -65,10 +65,10 @@ TableTails tails_of(const std::vector<DamagedTable>& tables) {
   return out;
 }
 
-MendedFs::MendedFs(const std::shared_ptr<rocksdb::FileSystem>& below, TableTails tails)
+MendedFs::MendedFs(const std::shared_ptr<rocksdb::FileSystem>& below, const TableTails& tails)
     : FileSystemWrapper(below) {
-  for (auto& [name, tail] : tails) {
-    tails_[name] = std::make_shared<const TableTail>(std::move(tail));
+  for (const auto& [name, tail] : tails) {
+    tails_[name] = std::make_shared<const TableTail>(tail);
   }
 }
 
@@ -91,7 +91,7 @@ Result<std::map<std::string, TableScan>> scan_tables(rocksdb::FileSystem& files,
   std::map<std::string, TableScan> out;
   for (const std::string& name : names) {
     if (!name.ends_with(".sst")) continue;
-    const std::string path = directory + "/" + name;
+    const std::string path = fmt::format("{}/{}", directory, name);
     TableFile table;
     std::unique_ptr<rocksdb::FSRandomAccessFile> file;
     WARREN_CHECK(to_status(files.GetFileSize(path, IOOptions(), &table.bytes, nullptr),

@@ -19,7 +19,7 @@ TableTails tails_of(const std::vector<DamagedTable>& tables);
 
 class MendedFs final : public rocksdb::FileSystemWrapper {
  public:
-  MendedFs(const std::shared_ptr<rocksdb::FileSystem>& below, TableTails tails);
+  MendedFs(const std::shared_ptr<rocksdb::FileSystem>& below, const TableTails& tails);
 
   const char* Name() const override { return "WarrenMendedFs"; }
   rocksdb::IOStatus NewRandomAccessFile(const std::string& path,

@@ -165,7 +165,7 @@ class TableRepair : public ::testing::Test {
     const Repaired dry = repair(true);
     EXPECT_THAT(dry.tables, IsEmpty());
     EXPECT_EQ(check(Tables::mended), found) << "a dry run changed something";
-    const Repaired out = repair(false);
+    Repaired out = repair(false);
     EXPECT_EQ(out.actions, dry.actions);
     EXPECT_THAT(out.tables, ElementsAre(damaged_));
     EXPECT_EQ(out.report.tables, 1u);
