@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <rocksdb/env.h>
+#include <rocksdb/sst_file_reader.h>
 
 #include "storage/kv/rocks_events.h"
 
@@ -30,11 +32,11 @@ class MendedFile final : public rocksdb::FSRandomAccessFile {
     if (offset < tail_->from) {
       const auto before =
           static_cast<std::size_t>(std::min<std::uint64_t>(size, tail_->from - offset));
-      IOStatus status = below_->Read(offset, before, options, result, scratch, dbg);
-      if (!status.ok()) return status;
-      if (result->data() != scratch) std::memmove(scratch, result->data(), result->size());
-      got = result->size();
-      if (got < before) return status;
+      const IOStatus status = read_below(offset, before, options, scratch, dbg, got);
+      if (!status.ok() || got < before) {
+        *result = Slice(scratch, got);
+        return status;
+      }
     }
     const std::uint64_t skipped = offset + got - tail_->from;
     if (offset + got >= tail_->from && skipped < tail_->bytes.size()) {
@@ -47,12 +49,63 @@ class MendedFile final : public rocksdb::FSRandomAccessFile {
   }
 
  private:
+  // RocksDB reads ahead, also over what the table does not use any more: where that cannot be read
+  // it gets zeros, which are no block.
+  IOStatus read_below(std::uint64_t offset, std::size_t size, const IOOptions& options,
+                      char* scratch, IODebugContext* dbg, std::size_t& got) const {
+    IOStatus status = read_some(offset, size, options, scratch, dbg, got);
+    if (status.ok()) return status;
+    constexpr std::size_t kPageBytes = 4096;
+    for (got = 0; got < size;) {
+      const std::size_t page = std::min(size - got, kPageBytes);
+      std::size_t more = 0;
+      if (!read_some(offset + got, page, options, scratch + got, dbg, more).ok()) {
+        std::memset(scratch + got, 0, page);
+        more = page;
+      }
+      got += more;
+      if (more < page) break;
+    }
+    return IOStatus::OK();
+  }
+  IOStatus read_some(std::uint64_t offset, std::size_t size, const IOOptions& options,
+                     char* scratch, IODebugContext* dbg, std::size_t& got) const {
+    Slice result;
+    IOStatus status = below_->Read(offset, size, options, &result, scratch, dbg);
+    got = status.ok() ? result.size() : 0;
+    if (got > 0 && result.data() != scratch) std::memmove(scratch, result.data(), got);
+    return status;
+  }
+
   std::unique_ptr<rocksdb::FSRandomAccessFile> below_;
   std::shared_ptr<const TableTail> tail_;
 };
 
 std::string name_of(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
+}
+
+// What RocksDB can read through is left alone, whatever we know of its format.
+bool is_sound(const rocksdb::Options& options, const std::string& path) {
+  rocksdb::SstFileReader reader(options);
+  return reader.Open(path).ok() && reader.VerifyChecksum().ok();
+}
+
+Result<TableScan> scan_file(rocksdb::FileSystem& files, const std::string& path) {
+  TableFile table;
+  std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+  WARREN_CHECK(to_status(files.GetFileSize(path, IOOptions(), &table.bytes, nullptr),
+                         fmt::format("looking at '{}'", path)));
+  WARREN_CHECK(to_status(files.NewRandomAccessFile(path, rocksdb::FileOptions(), &file, nullptr),
+                         fmt::format("opening '{}'", path)));
+  table.read = [&file](std::uint64_t offset, std::size_t size) -> Result<std::string> {
+    std::string bytes(size, '\0');
+    Slice got;
+    const IOStatus status = file->Read(offset, size, IOOptions(), &got, bytes.data(), nullptr);
+    if (!status.ok()) return to_error(status, "it cannot be read");
+    return got.ToString();
+  };
+  return scan_table(table);
 }
 
 }  // namespace
@@ -83,29 +136,17 @@ IOStatus MendedFs::NewRandomAccessFile(const std::string& path, const rocksdb::F
   return status;
 }
 
-Result<std::map<std::string, TableScan>> scan_tables(rocksdb::FileSystem& files,
+Result<std::map<std::string, TableScan>> scan_tables(const rocksdb::Options& options,
                                                      const std::string& directory) {
+  rocksdb::FileSystem& files = *options.env->GetFileSystem();
   std::vector<std::string> names;
   WARREN_CHECK(to_status(files.GetChildren(directory, IOOptions(), &names, nullptr),
                          fmt::format("listing '{}'", directory)));
   std::map<std::string, TableScan> out;
   for (const std::string& name : names) {
-    if (!name.ends_with(".sst")) continue;
     const std::string path = fmt::format("{}/{}", directory, name);
-    TableFile table;
-    std::unique_ptr<rocksdb::FSRandomAccessFile> file;
-    WARREN_CHECK(to_status(files.GetFileSize(path, IOOptions(), &table.bytes, nullptr),
-                           fmt::format("looking at '{}'", path)));
-    WARREN_CHECK(to_status(files.NewRandomAccessFile(path, rocksdb::FileOptions(), &file, nullptr),
-                           fmt::format("opening '{}'", path)));
-    table.read = [&file](std::uint64_t offset, std::size_t size) -> Result<std::string> {
-      std::string bytes(size, '\0');
-      Slice got;
-      const IOStatus status = file->Read(offset, size, IOOptions(), &got, bytes.data(), nullptr);
-      if (!status.ok()) return to_error(status, "it cannot be read");
-      return got.ToString();
-    };
-    TableScan scan = scan_table(table);
+    if (!name.ends_with(".sst") || is_sound(options, path)) continue;
+    WARREN_TRY(TableScan scan, scan_file(files, path));
     if (!scan.damage.empty()) out.emplace(name, std::move(scan));
   }
   return out;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <rocksdb/file_system.h>
+#include <rocksdb/options.h>
 
 #include "storage/kv/rocks_view.h"
 #include "storage/kv/table_scan.h"
@@ -32,8 +33,9 @@ class MendedFs final : public rocksdb::FileSystemWrapper {
   std::map<std::string, std::shared_ptr<const TableTail>> tails_;
 };
 
-// Examines the tables of a database: scans by the names of their files, of those that are damaged.
-Result<std::map<std::string, TableScan>> scan_tables(rocksdb::FileSystem& files,
+// Examines the tables of a database that RocksDB cannot read through: by the names of their files.
+// `options` are those of any family.
+Result<std::map<std::string, TableScan>> scan_tables(const rocksdb::Options& options,
                                                      const std::string& directory);
 
 }  // namespace warren::storage

@@ -11,6 +11,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 
+#include "storage/base/units.h"
 #include "storage/kv/mended_fs.h"
 #include "storage/kv/pinned_fs.h"
 #include "storage/kv/rocks_backup.h"
@@ -216,8 +217,16 @@ std::vector<KeyRange> lost_keys(const TableScan& scan) {
   return out;
 }
 
-Result<std::vector<DamagedTable>> find_damaged_tables(PinnedFs& files, const std::string& path) {
-  WARREN_TRY(const auto scans, scan_tables(files, path));
+Result<std::vector<DamagedTable>> find_damaged_tables(const std::shared_ptr<PinnedFs>& files,
+                                                      const std::string& path) {
+  const auto env = rocksdb::NewCompositeEnv(files);
+  const RocksSettings settings;
+  rocksdb::Options options(
+      rocks_db_options(settings, nullptr),
+      rocks_family_options(Family::meta, settings, rocksdb::NewLRUCache(1_MiB)));
+  options.env = env.get();
+  options.info_log = std::make_shared<NoLog>();  // shared: as RocksDB wants it
+  WARREN_TRY(const auto scans, scan_tables(options, path));
   std::vector<DamagedTable> out;
   for (const auto& [name, scan] : scans) {
     DamagedTable table;
@@ -225,7 +234,7 @@ Result<std::vector<DamagedTable>> find_damaged_tables(PinnedFs& files, const std
     table.damage = scan.damage;
     table.lost = lost_keys(scan);
     std::uint64_t bytes = 0;
-    WARREN_CHECK(to_status(files.GetFileSize(name, rocksdb::IOOptions(), &bytes, nullptr), name));
+    WARREN_CHECK(to_status(files->GetFileSize(name, rocksdb::IOOptions(), &bytes, nullptr), name));
     // Without room for it RocksDB decides; a file that is being written is none of the store's yet.
     if (auto tail = mend_table(scan, bytes); tail.ok()) table.tail = tail.take();
     out.push_back(std::move(table));
@@ -237,7 +246,7 @@ Result<std::unique_ptr<RocksView>> open_unguarded(const std::string& path, Table
   WARREN_TRY(std::shared_ptr<PinnedFs> files, PinnedFs::take(path));
   std::vector<DamagedTable> damaged;
   if (tables == Tables::mended) {
-    WARREN_TRY(damaged, find_damaged_tables(*files, path));
+    WARREN_TRY(damaged, find_damaged_tables(files, path));
   }
   auto env = rocksdb::NewCompositeEnv(
       std::make_shared<MendedFs>(files, tails_of(damaged)));  // shared: as RocksDB wants it

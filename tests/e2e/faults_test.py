@@ -4,8 +4,11 @@
 could not keep, and nothing that was confirmed is missing afterwards."""
 
 import errno
+import json
+import os
 import pathlib
 import random
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -14,6 +17,7 @@ import pika
 import pika.exceptions
 
 from broker_process import Broker
+from dump_case import DUMP
 from e2e_case import PERSISTENT, BrokerCase, run
 from faults import BLOBS, TABLES, Faults
 from steady_publisher import SteadyPublisher
@@ -133,10 +137,10 @@ class UnreadableDisk(FaultCase):
     def make(self):
         """Two queues on disk only, in files of their own."""
         broken, sound = self.name("broken"), self.name("sound")
-        self.fill(broken)
-        self.fill(sound)
-        self.assertEqual(self.broker.terminate(), 0)
-        self.broker.start()
+        for queue in (broken, sound):
+            self.fill(queue)
+            self.assertEqual(self.broker.terminate(), 0)
+            self.broker.start()
         return broken, sound
 
     def fail_reads_of(self, file):
@@ -202,8 +206,9 @@ class UnreadableDisk(FaultCase):
 
     def test_a_queue_goes_as_far_as_it_can_be_read(self):
         broken, sound = self.make()
-        file = [each for each in self.blobs(broken.encode())
-                if each not in self.blobs(sound.encode())][-1]
+        first = self.blobs(broken.encode() + b" first")
+        file = [each for each in self.blobs(broken.encode()) if each not in first][-1]
+        self.assertNotIn(file, self.blobs(sound.encode()))
         self.fail_reads_of(file)
         self.stand_still_and_go_on(broken, sound, file, None)
 
@@ -260,6 +265,43 @@ class UnreadableDisk(FaultCase):
         self.restart()
         for queue in (broken, sound, last):
             self.assertEqual(self.drain(queue), list(range(self.COUNT)))
+
+    def test_a_sector_that_cannot_be_read_is_repaired_around(self):
+        queue = self.name()
+        channel = self.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue, durable=True)
+        for number in range(500):  # a chunk each
+            channel.basic_publish("", queue, b"%d " % number + b"." * 1000, PERSISTENT)
+        channel.connection.close()
+        self.broker.restart()  # what is in the log becomes tables
+        self.broker.terminate()
+        tables = pathlib.Path(self.broker.data_dir).glob("db/*.sst")
+        table = max(tables, key=lambda each: each.stat().st_size)
+        self.faults.read_offset = 6000
+        self.fail_reads_of(table)
+        kept = pathlib.Path(self.broker.folder, "kept.jsonl")
+
+        def dump(*arguments):
+            done = subprocess.run(
+                [DUMP, "--data-dir", self.broker.data_dir, "--json", *arguments],
+                env={**os.environ, **self.broker.environment}, capture_output=True, timeout=60,
+                check=False)
+            return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+        code, found = dump("check")
+        self.assertEqual(code, 1)
+        self.assertIn(f"table {table.name}", [row.get("where") for row in found])
+        self.assertIn("cannot be read", str(found))
+        code, done = dump("repair", "--quarantine", str(kept))
+        self.assertEqual(code, 0, done)
+        self.assertTrue(pathlib.Path(f"{kept}.{table.name}").exists())
+        self.assertFalse(table.exists())
+        self.assertEqual(dump("check")[0], 0)
+        self.restart()
+        left = self.drain(queue)
+        self.assertEqual(len(left), 500 - done[-1]["lost_at_least"])
+        self.assertIn(len(left), range(250, 500))
 
     def test_a_compaction_that_cannot_read_is_given_up_and_the_broker_goes_on(self):
         # Tables of one queue only would be moved, not read.

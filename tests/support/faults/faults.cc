@@ -40,6 +40,7 @@ struct Page {
   std::atomic<std::int64_t> read_kinds;   // of which files: 1 .sst, 2 .blob, 4 .log, 8 the others
   std::atomic<std::int64_t> read_inode;   // ... or of this one only; 0: of all of the kinds
   std::atomic<std::int64_t> reads_refused;
+  std::atomic<std::int64_t> read_offset;  // only those that need this byte; < 0: all
 };
 
 // What a file held when it was last synced. A slot per descriptor; a new file has a new inode.
@@ -140,12 +141,15 @@ std::int64_t kind_of(int fd) {
   return name.ends_with(".log") ? 4 : 8;
 }
 
-bool may_read(int fd) {
+// `at` is negative where the place is not known.
+bool may_read(int fd, std::int64_t at, std::int64_t bytes) {
   if (page == nullptr || page->reads_left < 0 || fd <= STDERR_FILENO) return true;
   struct stat status {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return true;
   const std::int64_t inode = page->read_inode;
   if (inode != 0 && inode != static_cast<std::int64_t>(status.st_ino)) return true;
+  const std::int64_t offset = page->read_offset;
+  if (offset >= 0 && at >= 0 && (offset < at || offset >= at + bytes)) return true;
   if ((kind_of(fd) & page->read_kinds) == 0 || !used_up(page->reads_left)) return true;
   ++page->reads_refused;
   errno = EIO;
@@ -207,11 +211,11 @@ ssize_t pwrite64(int fd, const void* data, size_t bytes, off64_t at) {
   return pwrite(fd, data, bytes, at);
 }
 ssize_t read(int fd, void* data, size_t bytes) {
-  if (!may_read(fd)) return -1;
+  if (!may_read(fd, -1, 0)) return -1;
   return ::syscall(SYS_read, fd, data, bytes);
 }
 ssize_t pread(int fd, void* data, size_t bytes, off_t at) {
-  if (!may_read(fd)) return -1;
+  if (!may_read(fd, at, static_cast<std::int64_t>(bytes))) return -1;
   return ::syscall(SYS_pread64, fd, data, bytes, at);
 }
 ssize_t pread64(int fd, void* data, size_t bytes, off64_t at) {
@@ -221,7 +225,7 @@ ssize_t pread64(int fd, void* data, size_t bytes, off64_t at) {
 size_t fread_unlocked(void* data, size_t size, size_t count, FILE* stream) {
   static const auto below = reinterpret_cast<size_t (*)(void*, size_t, size_t, FILE*)>(
       ::dlsym(RTLD_NEXT, "fread_unlocked"));
-  if (!may_read(::fileno(stream))) return 0;
+  if (!may_read(::fileno(stream), -1, 0)) return 0;
   return below(data, size, count, stream);
 }
 
