@@ -128,6 +128,12 @@ bool ChunkTable::any_live(Seq first, Seq last) const {
   return false;
 }
 
+std::uint64_t ChunkTable::live_entries() const {
+  std::uint64_t live = 0;
+  for (const ChunkMeta& chunk : chunks_) live += chunk.acks.count() - chunk.acks.settled();
+  return live;
+}
+
 std::optional<Seq> ChunkTable::first_base() const {
   if (chunks_.empty()) return std::nullopt;
   return chunks_.front().base;

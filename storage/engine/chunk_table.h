@@ -54,6 +54,8 @@ class ChunkTable {
   void release(Seq from, Seq to);
 
   bool any_live(Seq first, Seq last) const;
+  // How many entries are not settled. O(chunks).
+  std::uint64_t live_entries() const;
   // The base of the first live chunk.
   std::optional<Seq> first_base() const;
   bool empty() const { return chunks_.size() == buried_; }

@@ -274,6 +274,12 @@ void LogReader::count_damage(Bytes value, Seq base, const AckSet* acks, const Er
   const std::uint64_t lost = entries > settled ? entries - settled : 1;
   out_.damaged += lost;
   out_.damaged_bytes += value.size();
+  if (value.empty()) {
+    // How many it held is seen when all that can be read of the log was.
+    WLOG(error, "chunk damaged, not delivered log={} chunk={} error=\"{}\"", request_.log.value,
+         base, error.text);
+    return;
+  }
   WLOG(error, "chunk damaged, not delivered log={} chunk={} bytes={} messages={} error=\"{}\"",
        request_.log.value, base, value.size(), lost, error.text);
 }

@@ -195,6 +195,7 @@ class QueueLogImpl final : public QueueLog {
   void hand_over_state(HandOver& out, LogCommit& commit);
 
   void keep_unread(Seq from, Seq to);
+  void count_again();
   void register_chunks(ReadOutcome& outcome, const ActiveRead& read);
   Seq head() const;
   LogStateRecord record(Seq mark) const;

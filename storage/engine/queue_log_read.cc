@@ -57,11 +57,26 @@ void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
   // Whoever holds it from now on settles it: a fetch that saw the disk of before gives none of it.
   if (fetch_callback_) fetch_settled_.emplace_back(read.from, outcome->next);
   if (read.from <= unread_from_) unread_from_ = std::max(unread_from_, outcome->next);
+  if (damaged_ && unread_from_ >= unread_to_) count_again();
   ReadResult result;
   result.messages = std::move(outcome->messages);
   result.next = outcome->next;
   result.damaged = outcome->damaged;
   read.callback(std::move(result));
+}
+
+// All of the log is in memory: what is not is lost. What a chunk held that not even the store below
+// could give was not known so far; its bytes are taken to be as many as others have.
+void QueueLogImpl::count_again() {
+  const std::uint64_t live = durable_chunks_.live_entries();
+  if (live >= live_count_) return;
+  const std::uint64_t lost = live_count_ - live;
+  live_bytes_ -= live_bytes_ / live_count_ * lost;
+  live_weight_ -= live_weight_ / live_count_ * lost;
+  live_count_ = live;
+  if (live == 0) live_bytes_ = live_weight_ = 0;
+  state_dirty_ = true;
+  touch();
 }
 
 void QueueLogImpl::register_chunks(ReadOutcome& outcome, const ActiveRead& read) {

@@ -314,6 +314,10 @@ void Checker::check_state(LogId log, const Found& walked) {
     found(Harm::none, "S12", log_place(log), "belongs to no queue: the next start removes it");
   }
   const bool counts = walked.count == state.live_count && walked.bytes == state.live_bytes;
+  if (walked.damaged && walked.count < state.live_count) {
+    found(Harm::messages, "S7", log_place(log), "{} messages cannot be read",
+          state.live_count - walked.count);
+  }
   if (!counts && !walked.damaged) {
     found(Harm::counters, "S15", log_place(log), "says {} messages of {} bytes, there are {} of {}",
           state.live_count, state.live_bytes, walked.count, walked.bytes);

@@ -67,8 +67,9 @@ Result<StoreCheck> check_store(KvStore& store, const CheckObserver& observer = {
 // and exchanges to vhosts, bindings to queues. (Exchanges may be built in.)
 std::vector<Finding> check_references(const Catalog& catalog);
 
-// Damage in the files below: write-ahead logs changed in what had been written whole, blocks of
-// tables that fail their checksums. (Bodies in blob files are read by check_store.)
+// Damage in the files below: write-ahead logs changed in what had been written whole, tables that
+// were mended for the view, blocks that fail their checksums if they were not. (Bodies in blob
+// files are read by check_store.)
 std::vector<Finding> check_files(StoreView& view);
 
 std::string to_text(const Finding& finding);

@@ -33,6 +33,8 @@ struct RepairOptions {
   // Takes part in a damaged write-ahead log: its sound records are saved, the file is handed out
   // first. Without it a damaged log is an error.
   std::function<Status(const std::string& path)> salvage_log;
+  // A damaged table, before what is sound of it is written anew and the file is deleted.
+  std::function<Status(const std::string& path)> keep_table;
   // Once, before the first change, if there is one: what was quarantined must be durable now.
   std::function<Status()> before_change;
   // What is done, or would be: where, and what.
@@ -42,6 +44,10 @@ struct RepairOptions {
 struct RepairReport {
   std::uint64_t actions = 0;
   std::uint64_t quarantined = 0;
+  std::uint64_t tables = 0;  // that were damaged
+  // Messages, as far as the counts of their queues tell.
+  std::uint64_t lost_at_least = 0;
+  std::uint64_t lost_at_most = 0;
   std::vector<std::string> by_hand;  // what no program can decide
 };
 

@@ -28,12 +28,12 @@ std::optional<long> store_holder(const std::string& path) {
   return std::nullopt;
 }
 
-Result<StoreView> open_store_view(const std::string& path) {
+Result<StoreView> open_store_view(const std::string& path, Tables tables) {
   StoreView view;
   view.path = path;
   WARREN_TRY(view.marker, read_store_marker(path));
   view.holder = store_holder(path);
-  WARREN_TRY(view.database, open_rocks_view(store_database_path(path)));
+  WARREN_TRY(view.database, open_rocks_view(store_database_path(path), tables));
   return view;
 }
 

@@ -21,7 +21,7 @@ struct StoreView {
 };
 
 // Errors: as read_store_marker and open_rocks_view.
-Result<StoreView> open_store_view(const std::string& path);
+Result<StoreView> open_store_view(const std::string& path, Tables tables = Tables::as_they_are);
 
 // The process that holds the store's lock, as far as the system tells (/proc/locks).
 std::optional<long> store_holder(const std::string& path);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/kv/rocks_doctor.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <vector>
 
@@ -29,11 +28,25 @@ Error os_error(std::string_view doing, const std::string& path, int error) {
                            std::error_code(error, std::generic_category()).message())};
 }
 
+// Through descriptors: a stream would throw when the disk cannot read.
 Result<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return os_error("open", path, errno);
-  std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) return os_error("read", path, EIO);
+  constexpr std::size_t kStepBytes = 1_MiB;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return os_error("open", path, errno);
+  std::string content;
+  ssize_t got = 0;
+  do {
+    const std::size_t before = content.size();
+    content.resize(before + kStepBytes);
+    got = ::read(fd, content.data() + before, kStepBytes);
+    const int error = errno;
+    content.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && error != EINTR) {
+      ::close(fd);
+      return os_error("read", path, error);
+    }
+  } while (got != 0);
+  ::close(fd);
   return content;
 }
 

@@ -38,6 +38,15 @@ std::string_view reason_text(rocksdb::BackgroundErrorReason reason) {
   return "work in the background";
 }
 
+// A read that failed is no reason to stop; a write is (S10). RocksDB has one code for both.
+bool is_read_failure(const rocksdb::Status& status) {
+  return status.IsIOError() && status.ToString().find("While pread") != std::string::npos;
+}
+
+bool leaves_all_as_it_is(const rocksdb::Status& status) {
+  return status.IsCorruption() || is_read_failure(status);
+}
+
 }  // namespace
 
 Error to_error(const rocksdb::Status& status, std::string_view doing) {
@@ -56,9 +65,9 @@ void RocksEvents::set_handler(std::function<void(const Error&)> handler) {
 
 void RocksEvents::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                                     rocksdb::Status* status) {
-  if (reason == rocksdb::BackgroundErrorReason::kCompaction && status->IsCorruption()) {
-    // What is damaged stays where it is, and is met again by who reads it: no reason to stop for
-    // all others. OnCompactionCompleted names it.
+  if (reason == rocksdb::BackgroundErrorReason::kCompaction && leaves_all_as_it_is(*status)) {
+    // What cannot be read stays where it is, and is met again by who reads it: no reason to stop
+    // for all others. OnCompactionCompleted names it.
     *status = rocksdb::Status::OK();
     return;
   }
@@ -67,15 +76,22 @@ void RocksEvents::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
 }
 
 void RocksEvents::OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) {
-  if (!job.status.IsCorruption()) return;
+  if (!leaves_all_as_it_is(job.status)) return;
   const std::lock_guard lock(mutex_);
   if (!damaged_.insert(job.cf_name).second) return;
   untaken_.push_back(job.cf_name);
   any_untaken_ = true;
-  WLOG(error,
-       "table damaged, its family is not compacted any more; make a backup, see what warren-dump "
-       "check says family={} error=\"{}\"",
-       job.cf_name, job.status.ToString());
+  if (job.status.IsCorruption()) {
+    WLOG(error,
+         "table damaged, its family is not compacted any more; make a backup, see what warren-dump "
+         "check says family={} error=\"{}\"",
+         job.cf_name, job.status.ToString());
+  } else {
+    WLOG(error,
+         "table cannot be read, its family is not compacted any more until the next start; see to "
+         "the disk family={} error=\"{}\"",
+         job.cf_name, job.status.ToString());
+  }
 }
 
 std::vector<std::string> RocksEvents::take_damaged() {

@@ -29,7 +29,8 @@ class RocksEvents final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override;
   void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo& job) override;
 
-  // Families in which a compaction met damage since the last call: they are to be left alone.
+  // Families in which a compaction met damage, or what cannot be read, since the last call: they
+  // are to be left alone.
   std::vector<std::string> take_damaged();
   // Has a compaction met damage in the family, ever?
   bool is_damaged(const std::string& family);

@@ -39,6 +39,8 @@ rocksdb::DBOptions rocks_db_options(const RocksSettings& settings,
   options.max_total_wal_size = settings.write_buffer_bytes;
   options.db_write_buffer_size = settings.write_buffer_bytes;
 
+  options.verify_sst_unique_id_in_manifest = !settings.mended_tables;
+
   // After a failed write nothing is confirmed: no healing by itself behind our back.
   options.max_bgerror_resume_count = 0;
   if (listener != nullptr) options.listeners.push_back(std::move(listener));
@@ -75,6 +77,7 @@ rocksdb::ColumnFamilyOptions rocks_family_options(Family family, const RocksSett
   options.compression = rocksdb::kNoCompression;
   options.level_compaction_dynamic_level_bytes = true;
   options.max_write_buffer_number = 4;
+  options.disable_auto_compactions = settings.mended_tables;
 
   const bool holds_chunks =
       family == Family::queue_log || family == Family::spill || family == Family::bodies;

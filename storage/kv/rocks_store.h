@@ -19,6 +19,9 @@ struct RocksSettings {
   std::uint64_t reclaim_bytes_min = std::uint64_t{64} << 20;
   // For repairs only: opens in spite of a damaged write-ahead log and leaves out what is damaged.
   bool skip_damaged_log_records = false;
+  // For repairs only: tables that were mended have lost what says which process wrote them, and are
+  // not compacted by themselves.
+  bool mended_tables = false;
 };
 
 // Creates the database when `path` holds none.

@@ -11,6 +11,8 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 
+#include "storage/base/units.h"
+#include "storage/kv/mended_fs.h"
 #include "storage/kv/pinned_fs.h"
 #include "storage/kv/rocks_backup.h"
 #include "storage/kv/rocks_cursor.h"
@@ -45,8 +47,9 @@ Error read_only() {
 
 class View final : public RocksView {
  public:
-  View(std::shared_ptr<PinnedFs> files, std::unique_ptr<rocksdb::Env> env)
-      : files_(std::move(files)), env_(std::move(env)) {}
+  View(std::shared_ptr<PinnedFs> files, std::unique_ptr<rocksdb::Env> env,
+       std::vector<DamagedTable> damaged)
+      : files_(std::move(files)), env_(std::move(env)), damaged_(std::move(damaged)) {}
   ~View() override { static_cast<void>(close()); }
 
   Status open(const std::string& path);
@@ -62,6 +65,7 @@ class View final : public RocksView {
   void on_background_error(std::function<void(const Error&)>) override {}
   Status close() override;
   ViewSizes sizes() override;
+  const std::vector<DamagedTable>& damaged_tables() const override { return damaged_; }
   std::optional<std::string> salvage(Family family, Bytes key) override;
   Status verify_tables() override {
     return to_status(db_->VerifyChecksum(rocksdb::ReadOptions()), "verifying the tables");
@@ -72,6 +76,7 @@ class View final : public RocksView {
   }
 
  private:
+  void place_damage();
   rocksdb::ColumnFamilyHandle* handle(Family family) const {
     return handles_[family_index(family)];
   }
@@ -86,10 +91,12 @@ class View final : public RocksView {
   std::unique_ptr<rocksdb::DB> db_;
   Handles handles_{};
   std::vector<std::string> unknown_families_;
+  std::vector<DamagedTable> damaged_;
 };
 
 Status View::open(const std::string& path) {
-  const RocksSettings settings;
+  RocksSettings settings;
+  settings.mended_tables = !damaged_.empty();
   rocksdb::DBOptions options = rocks_db_options(settings, nullptr);
   options.create_if_missing = false;
   options.create_missing_column_families = false;
@@ -118,7 +125,29 @@ Status View::open(const std::string& path) {
                          fmt::format("opening '{}'", path)));
   db_.reset(db);
   for (std::size_t i = 0; i < indexes.size(); ++i) handles_[indexes[i]] = handles[i];
+  place_damage();
   return {};
+}
+
+// What the manifest says of the damaged tables; those that it does not name are none of the store.
+void View::place_damage() {
+  std::vector<rocksdb::LiveFileMetaData> live;
+  if (!damaged_.empty()) db_->GetLiveFilesMetaData(&live);
+  std::erase_if(damaged_, [&live](DamagedTable& table) {
+    const auto file =
+        std::ranges::find(live, table.file, &rocksdb::LiveFileMetaData::relative_filename);
+    if (file == live.end()) return true;
+    const auto* const family = std::ranges::find(kFamilyNames, file->column_family_name);
+    if (family == kFamilyNames.end()) return true;
+    table.family = static_cast<Family>(family - kFamilyNames.begin());
+    table.level = file->level;
+    for (KeyRange& lost : table.lost) {
+      lost.from = std::max(lost.from, file->smallestkey);
+      const std::string end = file->largestkey + '\0';
+      if (lost.to.empty() || lost.to > end) lost.to = end;
+    }
+    return false;
+  });
 }
 
 Result<std::optional<std::string>> View::get(Family family, Bytes key) {
@@ -175,19 +204,62 @@ ViewSizes View::sizes() {
   return out;
 }
 
-Result<std::unique_ptr<RocksView>> open_unguarded(const std::string& path) {
+// An empty `to` stands for the last key of the table.
+std::vector<KeyRange> lost_keys(const TableScan& scan) {
+  if (scan.range_deletions_lost) return {KeyRange{}};
+  std::vector<KeyRange> out;
+  for (const TableHole& hole : scan.holes) {
+    KeyRange lost;
+    if (hole.after.has_value()) lost.from = *hole.after + '\0';
+    if (hole.before.has_value()) lost.to = *hole.before;
+    out.push_back(std::move(lost));
+  }
+  return out;
+}
+
+Result<std::vector<DamagedTable>> find_damaged_tables(const std::shared_ptr<PinnedFs>& files,
+                                                      const std::string& path) {
+  const auto env = rocksdb::NewCompositeEnv(files);
+  const RocksSettings settings;
+  rocksdb::Options options(
+      rocks_db_options(settings, nullptr),
+      rocks_family_options(Family::meta, settings, rocksdb::NewLRUCache(1_MiB)));
+  options.env = env.get();
+  options.info_log = std::make_shared<NoLog>();  // shared: as RocksDB wants it
+  WARREN_TRY(const auto scans, scan_tables(options, path));
+  std::vector<DamagedTable> out;
+  for (const auto& [name, scan] : scans) {
+    DamagedTable table;
+    table.file = name;
+    table.damage = scan.damage;
+    table.lost = lost_keys(scan);
+    std::uint64_t bytes = 0;
+    WARREN_CHECK(to_status(files->GetFileSize(name, rocksdb::IOOptions(), &bytes, nullptr), name));
+    // Without room for it RocksDB decides; a file that is being written is none of the store's yet.
+    if (auto tail = mend_table(scan, bytes); tail.ok()) table.tail = tail.take();
+    out.push_back(std::move(table));
+  }
+  return out;
+}
+
+Result<std::unique_ptr<RocksView>> open_unguarded(const std::string& path, Tables tables) {
   WARREN_TRY(std::shared_ptr<PinnedFs> files, PinnedFs::take(path));
-  auto env = rocksdb::NewCompositeEnv(files);
-  auto view = std::make_unique<View>(std::move(files), std::move(env));
+  std::vector<DamagedTable> damaged;
+  if (tables == Tables::mended) {
+    WARREN_TRY(damaged, find_damaged_tables(files, path));
+  }
+  auto env = rocksdb::NewCompositeEnv(
+      std::make_shared<MendedFs>(files, tails_of(damaged)));  // shared: as RocksDB wants it
+  auto view = std::make_unique<View>(std::move(files), std::move(env), std::move(damaged));
   WARREN_CHECK(view->open(path));
   return std::unique_ptr<RocksView>(std::move(view));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<RocksView>> open_rocks_view(const std::string& path) {
+Result<std::unique_ptr<RocksView>> open_rocks_view(const std::string& path, Tables tables) {
   try {
-    return open_unguarded(path);
+    return open_unguarded(path, tables);
   } catch (const std::exception& error) {
     return Error{Errc::io_error, fmt::format("opening '{}': {}", path, error.what())};
   }

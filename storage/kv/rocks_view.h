@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "storage/kv/kv_store.h"
+#include "storage/kv/table_scan.h"
 
 namespace warren::storage {
 
@@ -33,6 +34,23 @@ struct ViewSizes {
   std::vector<std::string> unknown_families;  // of a later version
 };
 
+// Keys of [from, to).
+struct KeyRange {
+  std::string from;
+  std::string to;
+};
+
+// A table that RocksDB cannot read through.
+struct DamagedTable {
+  std::string file;  // its name in the database's directory
+  Family family = Family::meta;
+  int level = 0;
+  std::vector<std::string> damage;  // which blocks, and what is wrong with them
+  // Records with these keys, and deletions of such records, may be missing.
+  std::vector<KeyRange> lost;
+  TableTail tail;  // with this in it the table holds what is sound of it
+};
+
 // A backup is a set of files shared by all backups in a directory: the next one copies what is new.
 struct BackupInfo {
   std::uint32_t id = 0;
@@ -46,6 +64,8 @@ struct BackupInfo {
 class RocksView : public KvStore {
  public:
   virtual ViewSizes sizes() = 0;
+  // Of a mended view: what it does not have.
+  virtual const std::vector<DamagedTable>& damaged_tables() const = 0;
   // The value of a record whose checksum is wrong, as it is on disk; nothing when not even that can
   // be had.
   virtual std::optional<std::string> salvage(Family family, Bytes key) = 0;
@@ -57,8 +77,19 @@ class RocksView : public KvStore {
                                               std::function<void()> progress) = 0;
 };
 
+enum class Tables : std::uint8_t {
+  as_they_are,
+  mended,  // every block is read first, and what is damaged is left out
+};
+
 // Errors as of RocksDB; Errc::not_found when there is no database in `path`.
-Result<std::unique_ptr<RocksView>> open_rocks_view(const std::string& path);
+Result<std::unique_ptr<RocksView>> open_rocks_view(const std::string& path,
+                                                   Tables tables = Tables::as_they_are);
+
+// Of a stopped database: commits `batch` as if the tables were mended, fsynced, then writes what is
+// sound of them into new tables and deletes them. When it fails it can be repeated.
+Status mend_rocks_store(const std::string& path, const std::vector<DamagedTable>& tables,
+                        const KvBatch& batch);
 
 // Oldest first. Damaged ones are not among them.
 Result<std::vector<BackupInfo>> list_backups(const std::string& directory);

@@ -181,6 +181,54 @@ class Damage(StoreCase):
         kept = set(left)
         self.assertEqual(left, [body for body in bodies if body in kept])
 
+    def test_a_damaged_table_is_named_repaired_and_kept(self):
+        channel = self.confirming()
+        queue, sound = self.name(), self.name("sound")
+        for name in (queue, sound):
+            channel.queue_declare(name, durable=True)
+        bodies = [b"%06d" % number + os.urandom(1000) for number in range(500)]
+        self.fill(channel, queue, bodies)  # one by one: a chunk each
+        self.fill(channel, sound, bodies[:3])
+        for _ in range(10):
+            channel.basic_ack(channel.basic_get(queue)[0].delivery_tag)
+        channel.connection.close()
+        self.broker.restart()  # what is in the log becomes tables
+        self.broker.terminate()
+        dump(self.data, "check")
+        flip_a_bit(self.data, "db/*.sst", 6000)
+        found = dump_lines(self.data, "check", code=1)
+        tables = [row for row in found if row.get("where", "").startswith("table ")]
+        self.assertEqual(len(tables), 1)
+        self.assertEqual(tables[0]["harm"], "messages")
+        self.assertIn("family queue_log", tables[0]["what"])
+        log = [row["log"] for row in dump_lines(self.data, "queues") if row["queue"] == queue][0]
+        self.assertIn(f"may lack records from log {log} chunk ", tables[0]["what"])
+        file = tables[0]["where"].split()[1]
+        damaged = pathlib.Path(self.data, "db", file).read_bytes()
+        kept = self.folder / "table-kept.jsonl"
+        before = fingerprint(self.data)
+        said = dump_lines(self.data, "repair", "--dry-run", code=1)[-1]
+        self.assertEqual(fingerprint(self.data), before)
+        done = dump_lines(self.data, "repair", "--quarantine", str(kept))[-1]
+        self.assertEqual({**said, "done": True}, done)
+        self.assertEqual(done["tables"], 1)
+        lost = done["lost_at_least"]
+        self.assertEqual(lost, done["lost_at_most"])
+        self.assertIn(lost, range(1, 250))
+        self.assertEqual(pathlib.Path(f"{kept}.{file}").read_bytes(), damaged)
+        self.assertFalse(pathlib.Path(self.data, "db", file).exists())
+        dump(self.data, "check")
+        self.assertIn(b"nothing to repair", dump(self.data, "repair"))
+        self.broker.start()
+        left = [body for _, body in self.drain(self.broker, queue)]
+        self.assertEqual(len(left), 490 - lost)
+        kept_bodies = set(left)
+        self.assertEqual(left, [body for body in bodies[10:] if body in kept_bodies])
+        self.assertEqual([body for _, body in self.drain(self.broker, sound)], bodies[:3])
+        channel = self.confirming()
+        self.fill(channel, queue, [b"new"])
+        self.assertEqual(self.bodies(channel, queue, 1), [b"new"])
+
     def test_a_damaged_log_is_named_and_salvaged(self):
         channel = self.confirming()
         queue = self.name()

@@ -15,8 +15,12 @@ LIBRARY = os.environ.get("WARREN_FAULTS_LIBRARY",
 PAGE_BYTES = 4096
 # In the order of faults.cc.
 FIELDS = ("wall_offset_ms", "sync_delay_us", "syncs_left", "writes_left", "error", "disk_bytes",
-          "refused")
-CALM = {"syncs_left": -1, "writes_left": -1, "error": errno.EIO}
+          "refused", "reads_left", "read_kinds", "read_inode", "reads_refused",
+          "read_offset")
+TABLES, BLOBS, LOGS, OTHERS = 1, 2, 4, 8  # read_kinds
+EVERY_KIND = TABLES | BLOBS | LOGS | OTHERS
+CALM = {"syncs_left": -1, "writes_left": -1, "error": errno.EIO, "reads_left": -1,
+        "read_kinds": EVERY_KIND, "read_offset": -1}
 
 
 class Faults:
@@ -29,6 +33,11 @@ class Faults:
     error           what they fail with (EIO)
     disk_bytes      the size of the disk (0: as it is)
     refused         counts what failed
+    reads_left      so many reads of the store's files go well, then each fails with EIO (-1: none)
+    read_kinds      of which files: TABLES, BLOBS, LOGS, OTHERS
+    read_inode      ... or only of this one of them
+    read_offset     ... that need this byte of it (-1: any)
+    reads_refused   counts these
     """
 
     def __init__(self, broker):

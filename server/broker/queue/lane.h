@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -34,6 +35,10 @@ struct Lane {
   std::vector<storage::DueEntry> expired_in_tail;
   bool fetching = false;
   bool refilling = false;  // the expiry index
+  // Why the last read of each kind failed; empty: it did not. The log is told once.
+  std::string read_failure;
+  std::string fetch_failure;
+  std::string refill_failure;
   // Taken out, and not let go yet: the disk still has them, and reads may bring them again.
   boost::unordered_flat_set<Seq> leaving;
   bool is_settled() const { return !reading && !fetching && leaving.empty(); }

@@ -204,8 +204,9 @@ class Queue {
   void read_ahead();
   void on_read(Lane& lane, Result<storage::ReadResult> result);
   std::optional<ReadyMessage> accept_stored(Lane& lane, storage::StoredMessage stored);
-  void read_failed(const Error& error);
-  void fail_waiting(const std::string& why);
+  void read_failed(std::string& told, const Error& error);
+  void read_worked(std::string& told);
+  void fail_gets(const std::string& why);
 
   // queue_settle.cc
   void requeue(Place place, Unacked unacked, Settlement how);

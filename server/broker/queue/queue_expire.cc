@@ -82,8 +82,9 @@ void Queue::on_fetched(Lane& lane, const std::vector<storage::DueEntry>& wanted,
   lane.fetching = false;
   if (!result.ok()) {
     for (const storage::DueEntry& entry : wanted) lane.expiry.look_again(entry);
-    return read_failed(result.error());
+    return read_failed(lane.fetch_failure, result.error());
   }
+  read_worked(lane.fetch_failure);
   std::vector<Seq> came;
   for (storage::StoredMessage& stored : *result) {
     came.push_back(stored.seq);
@@ -129,7 +130,10 @@ void Queue::refill_expiry(Lane& lane) {
   log(lane).read_due(lane.expiry.begin_refill(), ExpiryIndex::kRefill,
                      [this, &lane](Result<std::vector<storage::DueEntry>> result) {
                        lane.refilling = false;
-                       if (!result.ok()) return read_failed(result.error());
+                       if (!result.ok()) {
+                         return read_failed(lane.refill_failure, result.error());
+                       }
+                       read_worked(lane.refill_failure);
                        lane.expiry.refill(*result, result->size() < ExpiryIndex::kRefill);
                        host_.schedule(*this);
                      });

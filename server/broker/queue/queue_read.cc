@@ -24,12 +24,24 @@ void Queue::read_ahead() {
       [this, &lane](Result<storage::ReadResult> result) { on_read(lane, std::move(result)); });
 }
 
-// The disk did not answer: this queue stands still, the others go on.
-void Queue::read_failed(const Error& error) {
-  WLOG(error, "queue cannot be read vhost='{}' queue='{}' error='{}'", printable(definition_.vhost),
-       printable(definition_.name), error.text);
-  fail_waiting(error.text);
+// The disk did not answer: this queue stands still, the others go on. `told`: why, to the log.
+void Queue::read_failed(std::string& told, const Error& error) {
+  if (told != error.text) {
+    told = error.text;
+    WLOG(error,
+         "queue cannot be read, it is tried again every second; see to the disk, or what "
+         "warren-dump check says vhost='{}' queue='{}' error='{}'",
+         printable(definition_.vhost), printable(definition_.name), error.text);
+  }
+  finish_purge();  // which needs no read
   host_.retry_later(*this);
+}
+
+void Queue::read_worked(std::string& told) {
+  if (told.empty()) return;
+  told.clear();
+  WLOG(warn, "queue can be read again vhost='{}' queue='{}'", printable(definition_.vhost),
+       printable(definition_.name));
 }
 
 // What the disk gave, made a message of the queue again; nothing: it is damaged and passed over.
@@ -55,7 +67,11 @@ std::optional<ReadyMessage> Queue::accept_stored(Lane& lane, storage::StoredMess
 
 void Queue::on_read(Lane& lane, Result<storage::ReadResult> result) {
   lane.reading = false;
-  if (!result.ok()) return read_failed(result.error());
+  if (!result.ok()) {
+    fail_gets(result.error().text);
+    return read_failed(lane.read_failure, result.error());
+  }
+  read_worked(lane.read_failure);
   std::vector<ReadyMessage> messages;
   messages.reserve(result->messages.size());
   for (storage::StoredMessage& stored : result->messages) {
@@ -74,20 +90,17 @@ void Queue::on_read(Lane& lane, Result<storage::ReadResult> result) {
   host_.schedule(*this);
 }
 
-// Whoever waits for an answer gets one; consumers wait for the next read.
-void Queue::fail_waiting(const std::string& why) {
-  const auto fail = [&](const ReplyTo& to) {
+// Who asked for a message gets an answer; consumers wait for the next read.
+void Queue::fail_gets(const std::string& why) {
+  for (const GetRequest& request : gets_) {
     Reply reply;
-    reply.to = to;
+    reply.to = request.reply_to;
     reply.error = amqp::connection_error(amqp::ReplyCode::internal_error,
                                          fmt::format("queue '{}' in vhost '{}' cannot be read: {}",
                                                      definition_.name, definition_.vhost, why));
     host_.reply(std::move(reply));
-  };
-  for (const GetRequest& request : gets_) fail(request.reply_to);
-  for (const PurgeRequest& request : purges_) fail(request.reply_to);
+  }
   gets_.clear();
-  purges_.clear();
 }
 
 }  // namespace warren::broker

@@ -54,7 +54,7 @@ void print_summary(const storage::StoreCheck& result, bool json) {
 }
 
 int run_check(const Common& common) {
-  auto view = storage::open_store_view(common.data_dir);
+  auto view = storage::open_store_view(common.data_dir, storage::Tables::mended);
   if (!view.ok()) return cannot_open(view.error());
   const storage::ViewSizes sizes = view->database->sizes();
   Progress progress("checking", chunk_bytes(sizes));

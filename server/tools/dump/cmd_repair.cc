@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // repair: makes a stopped store sound again, keeping what it takes out.
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -8,7 +9,9 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json/serialize.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "storage/base/clock.h"
@@ -70,17 +73,46 @@ class Quarantine {
   std::FILE* file_ = nullptr;
 };
 
-// A damaged log, beside the quarantine file.
-Status keep_copy(const std::string& log, const std::string& quarantine) {
+// What of `from` can be read, page by page; zeros for the rest.
+bool copy_readable(int from, int to) {
+  constexpr std::size_t kPageBytes = 4096;
+  char page[kPageBytes];
+  for (off_t at = 0;;) {
+    ssize_t got = ::pread(from, page, sizeof(page), at);
+    if (got == 0) return true;
+    if (got < 0) {
+      struct stat status {};
+      if (::fstat(from, &status) != 0) return false;
+      got = static_cast<ssize_t>(std::min<off_t>(sizeof(page), status.st_size - at));
+      if (got <= 0) return true;
+      std::fill_n(page, got, '\0');
+    }
+    if (::pwrite(to, page, static_cast<std::size_t>(got), at) != got) return false;
+    at += got;
+  }
+}
+
+// A damaged file, beside the quarantine file.
+Status keep_copy(const std::string& file, const std::string& quarantine) {
   const std::string target =
-      fmt::format("{}.{}", quarantine, std::filesystem::path(log).filename().string());
-  std::error_code error;
-  std::filesystem::copy_file(log, target, error);
-  std::FILE* const copy = error ? nullptr : std::fopen(target.c_str(), "rb+");
-  const bool synced = copy != nullptr && ::fsync(::fileno(copy)) == 0;
-  if (copy != nullptr) std::fclose(copy);
-  if (synced) return {};
-  return Error{Errc::io_error, fmt::format("cannot copy '{}' to '{}'", log, target)};
+      fmt::format("{}.{}", quarantine, std::filesystem::path(file).filename().string());
+  const int from = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  const int to = ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const bool kept = from >= 0 && to >= 0 && copy_readable(from, to) && ::fsync(to) == 0;
+  if (from >= 0) ::close(from);
+  if (to >= 0) ::close(to);
+  if (kept) return {};
+  return Error{Errc::io_error, fmt::format("cannot copy '{}' to '{}'", file, target)};
+}
+
+// "; at least 3 and at most 7 messages are lost"
+std::string loss_text(const storage::RepairReport& done) {
+  if (done.lost_at_most == 0) return "";
+  if (done.lost_at_least == done.lost_at_most) {
+    return fmt::format("; {} messages are lost", done.lost_at_least);
+  }
+  return fmt::format("; at least {} and at most {} messages are lost", done.lost_at_least,
+                     done.lost_at_most);
 }
 
 void report(const Common& common, const RepairOptions& options, const storage::RepairReport& done,
@@ -90,6 +122,9 @@ void report(const Common& common, const RepairOptions& options, const storage::R
     print_json({{"done", !options.dry_run},
                 {"actions", done.actions},
                 {"quarantined", done.quarantined},
+                {"tables", done.tables},
+                {"lost_at_least", done.lost_at_least},
+                {"lost_at_most", done.lost_at_most},
                 {"by_hand", done.by_hand.size()}});
     return;
   }
@@ -98,10 +133,11 @@ void report(const Common& common, const RepairOptions& options, const storage::R
     return;
   }
   print_line(fmt::format(
-      "{} {} things{}", options.dry_run ? "would repair" : "repaired", done.actions,
+      "{} {} things{}{}", options.dry_run ? "would repair" : "repaired", done.actions,
       done.quarantined == 0 ? std::string()
                             : fmt::format(", {} records {} in '{}'", done.quarantined,
-                                          options.dry_run ? "would be" : "are", quarantine)));
+                                          options.dry_run ? "would be" : "are", quarantine),
+      loss_text(done)));
 }
 
 int run(const Common& common, const RepairOptions& options) {
@@ -120,6 +156,7 @@ int run(const Common& common, const RepairOptions& options) {
     how.quarantine = [&](const storage::QuarantinedRecord& record) {
       return quarantine.add(record);
     };
+    how.keep_table = [&](const std::string& table) { return keep_copy(table, path); };
     how.before_change = [&] { return quarantine.sync(); };
   }
   if (options.salvage_log) {
@@ -148,8 +185,9 @@ void add_repair(CLI::App& app, const Common& common, Chosen& chosen) {
   const auto options = std::make_shared<RepairOptions>();  // shared with the callback
   CLI::App* const command = app.add_subcommand(
       "repair",
-      "Makes a stopped store sound: damaged records are moved to a quarantine file, counts\n"
-      "are counted again. Says what it does; a second run finds nothing. Make a backup first.");
+      "Makes a stopped store sound: damaged records are moved to a quarantine file, damaged\n"
+      "tables beside it, what is sound of them is written anew, counts are counted again. Says "
+      "what it does; a second run finds nothing. Make a backup first.");
   command->add_flag("--dry-run", options->dry_run,
                     "Only say what would be done; exit 1 if anything");
   command->add_flag("--salvage-log", options->salvage_log,

@@ -9,10 +9,12 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 #include <dlfcn.h>
@@ -35,6 +37,11 @@ struct Page {
   std::atomic<std::int64_t> error;        // what they fail with
   std::atomic<std::int64_t> disk_bytes;   // the size of the disk; 0: as it is
   std::atomic<std::int64_t> refused;      // told to the test: syncs and writes that failed
+  std::atomic<std::int64_t> reads_left;   // of the store's files, then each fails; < 0: none does
+  std::atomic<std::int64_t> read_kinds;   // of which files: 1 .sst, 2 .blob, 4 .log, 8 the others
+  std::atomic<std::int64_t> read_inode;   // ... or of this one only; 0: of all of the kinds
+  std::atomic<std::int64_t> reads_refused;
+  std::atomic<std::int64_t> read_offset;  // only those that need this byte; < 0: all
 };
 
 // What a file held when it was last synced. A slot per descriptor; a new file has a new inode.
@@ -119,6 +126,34 @@ bool may_write(int fd, std::int64_t bytes) {
   return false;
 }
 
+// A file's bit in read_kinds; 0: not below the folder.
+std::int64_t kind_of(int fd) {
+  char link[32];
+  char path[4096];
+  std::snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  const ssize_t bytes = ::readlink(link, path, sizeof(path));
+  const std::string_view name(path, bytes < 0 ? 0 : static_cast<std::size_t>(bytes));
+  if (!name.starts_with(folder)) return 0;
+  if (name.ends_with(".sst")) return 1;
+  if (name.ends_with(".blob")) return 2;
+  return name.ends_with(".log") ? 4 : 8;
+}
+
+// `at` is negative where the place is not known.
+bool may_read(int fd, std::int64_t at, std::int64_t bytes) {
+  if (page == nullptr || page->reads_left < 0 || fd <= STDERR_FILENO) return true;
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return true;
+  const std::int64_t inode = page->read_inode;
+  if (inode != 0 && inode != static_cast<std::int64_t>(status.st_ino)) return true;
+  const std::int64_t offset = page->read_offset;
+  if (offset >= 0 && at >= 0 && (offset < at || offset >= at + bytes)) return true;
+  if ((kind_of(fd) & page->read_kinds) == 0 || !used_up(page->reads_left)) return true;
+  ++page->reads_refused;
+  errno = EIO;
+  return false;
+}
+
 std::int64_t length(const iovec* parts, int count) {
   std::int64_t bytes = 0;
   for (int i = 0; i < count; ++i) bytes += static_cast<std::int64_t>(parts[i].iov_len);
@@ -173,6 +208,25 @@ ssize_t pwrite(int fd, const void* data, size_t bytes, off_t at) {
 ssize_t pwrite64(int fd, const void* data, size_t bytes, off64_t at) {
   return pwrite(fd, data, bytes, at);
 }
+ssize_t read(int fd, void* data, size_t bytes) {
+  if (!may_read(fd, -1, 0)) return -1;
+  return ::syscall(SYS_read, fd, data, bytes);
+}
+ssize_t pread(int fd, void* data, size_t bytes, off_t at) {
+  if (!may_read(fd, at, static_cast<std::int64_t>(bytes))) return -1;
+  return ::syscall(SYS_pread64, fd, data, bytes, at);
+}
+ssize_t pread64(int fd, void* data, size_t bytes, off64_t at) {
+  return pread(fd, data, bytes, at);
+}
+// The C library's own buffers are filled without read().
+size_t fread_unlocked(void* data, size_t size, size_t count, FILE* stream) {
+  static const auto below = reinterpret_cast<size_t (*)(void*, size_t, size_t, FILE*)>(
+      ::dlsym(RTLD_NEXT, "fread_unlocked"));
+  if (!may_read(::fileno(stream), -1, 0)) return 0;
+  return below(data, size, count, stream);
+}
+
 int fallocate(int fd, int mode, off_t at, off_t bytes) {
   if (is_ours(fd) && !fits(bytes)) {
     errno = ENOSPC;

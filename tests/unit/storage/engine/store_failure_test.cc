@@ -225,5 +225,24 @@ TEST(Store, DamagedChunkIsPassedOver) {
   EXPECT_EQ(d.store->recovery_report().messages, 0u);
 }
 
+// S7: what a chunk held that tells nothing is what is missing in the end.
+TEST(Store, DamagedChunkThatTellsNothingIsCountedByWhatIsMissing) {
+  StoreDriver d;
+  QueueLog& log = new_log(d);
+  for (Seq seq = 1; seq <= 9; seq += 3) {
+    for (Seq each = seq; each < seq + 3; ++each) {
+      log.append(each, block_of("aaaa"), Durability::durable, nullptr);
+    }
+    d.settle_down();
+  }
+  log.release(1, 10);
+  ASSERT_TRUE(d.disk->overwrite(Family::queue_log, encode_chunk_key({log.id(), 4}), "rubbish"));
+  EXPECT_THAT(d.read_all(log, 1, 10), SizeIs(6));
+  EXPECT_EQ(log.state().live_count, 6u);
+  d.settle_down();
+  d.crash();
+  EXPECT_EQ(d.store->recovery_report().messages, 6u);
+}
+
 }  // namespace
 }  // namespace warren::storage

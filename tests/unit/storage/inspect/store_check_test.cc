@@ -128,7 +128,9 @@ TEST(StoreCheck, ADamagedChunkIsFoundAndItsQueueNamed) {
   records.raw(Family::queue_log, StoreRecords::key(1, 9), value);
   EXPECT_THAT(problems_of(records),
               ElementsAre(HasSubstr("messages S7 log 1 chunk 9, queue 'one' in vhost '/': 2 "
-                                    "messages in 69 bytes: chunk fails its checksum")));
+                                    "messages in 69 bytes: chunk fails its checksum"),
+                          HasSubstr("messages S7 log 1, queue 'one' in vhost '/': 2 messages "
+                                    "cannot be read")));
 }
 
 TEST(StoreCheck, ADamagedSettledSetIsFound) {
