@@ -55,7 +55,7 @@ void QueueLogImpl::append(Seq seq, BlockRef block, Durability durability, const 
     if (body) {
       const bool first = std::exchange(gathering_.last_body, body) != body;
       open_shared_.push_back(OpenShared{seq, body, first});
-      if (!first) counted = 0;
+      if (!first) counted = std::min(bytes, kSharedEntryBytes);
     }
   }
   gathering_.open_bytes += counted;

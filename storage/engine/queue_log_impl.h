@@ -115,6 +115,8 @@ class QueueLogImpl final : public QueueLog {
     Durability durability = Durability::durable;
     MessageNotes notes;
   };
+  // What an open entry takes beside its block, and its part of a chunk, about.
+  static constexpr std::size_t kSharedEntryBytes = 256;
   // An open entry whose block is stored outside the log.
   struct OpenShared {
     Seq seq = 0;
@@ -179,9 +181,11 @@ class QueueLogImpl final : public QueueLog {
     return open_shared_.empty() ? nullptr : find_among_shared(seq);
   }
   const OpenShared* find_among_shared(Seq seq) const;
-  // What the entry adds to the Gathering's bytes: a block of several logs is in there once.
+  // What the entry adds to the Gathering's bytes: a block of several logs is in there once, and a
+  // little for each of the others.
   static std::size_t counted_bytes(const OpenEntry& entry, const OpenShared* shared) {
-    return shared != nullptr && !shared->counted ? 0 : entry.block->size();
+    const std::size_t bytes = entry.block->size();
+    return shared != nullptr && !shared->counted ? std::min(bytes, kSharedEntryBytes) : bytes;
   }
   static void add_shared(HandOver& out, Part& part, const OpenEntry& entry,
                          const OpenShared& shared);

@@ -82,7 +82,7 @@ class ShardStore {
   virtual Instant end_turn(Instant now) = 0;
 
   // Bytes appended and not yet committed: the measure for back-pressure. A shared block counts once
-  // per shard.
+  // per shard, and a little for each further log.
   virtual std::uint64_t uncommitted_bytes() const = 0;
 };
 
