@@ -105,6 +105,15 @@ bool RepairPlan::is_back(const ChunkKey& key) const {
          losses_.holds(Family::queue_log, encode_chunk_key(key)) && !state_lost(key.log);
 }
 
+bool RepairPlan::state_lost(LogId log) const {
+  return losses_.holds(Family::queue_state, encode_log_key(log));
+}
+
+bool RepairPlan::is_disowned(LogId log) const {
+  return catalog_.queue(log) == nullptr &&
+         losses_.touches(Family::definitions, kQueueKind, kBehindQueueKind);
+}
+
 Status RepairPlan::disown(const WalkedChunk& chunk) {
   const std::string why = "the definition of its queue is lost";
   WARREN_CHECK(take_out(Family::queue_log, chunk.raw_key, std::string(chunk.value), why));

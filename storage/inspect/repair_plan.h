@@ -94,15 +94,10 @@ class RepairPlan {
   LogStateRecord wanted_state(LogId log, const LogStateRecord& state, const Found& found) const;
   std::string count_losses(LogId log, const LogStateRecord& state, const Found& found);
   void plan_meta();
-  bool state_lost(LogId log) const {
-    return losses_.holds(Family::queue_state, encode_log_key(log));
-  }
+  bool state_lost(LogId log) const;
   bool is_back(const ChunkKey& key) const;
   // Its queue was defined in what is lost: a start would delete its messages.
-  bool is_disowned(LogId log) const {
-    return catalog_.queue(log) == nullptr &&
-           losses_.touches(Family::definitions, kQueueKind, kBehindQueueKind);
-  }
+  bool is_disowned(LogId log) const;
 
   StoreView& view_;
   const RepairOptions& options_;
