@@ -220,10 +220,12 @@ class UnreadableDisk(FaultCase):
     def test_a_queue_that_cannot_be_read_can_be_purged(self):
         broken, _ = self.make()
         self.faults.read_kinds = BLOBS
+        self.faults.read_delay_us = 1_000_000
         self.faults.reads_left = 0
-        connection, got = self.consume(broken)
-        self.wait_for("failures", lambda: self.faults.reads_refused > 1, connection)
         channel = self.channel()
+        connection, got = self.consume(broken)
+        self.wait_for("a read", lambda: self.faults.reads_refused > 0, connection)
+        # It waits for the read that is under way, and needs none of its own.
         self.assertEqual(channel.queue_purge(broken).method.message_count, self.COUNT)
         channel.basic_publish("", broken, b"7 new", PERSISTENT)
         self.wait_for("the new one", lambda: got, connection)

@@ -16,7 +16,7 @@ PAGE_BYTES = 4096
 # In the order of faults.cc.
 FIELDS = ("wall_offset_ms", "sync_delay_us", "syncs_left", "writes_left", "error", "disk_bytes",
           "refused", "reads_left", "read_kinds", "read_inode", "reads_refused",
-          "read_offset")
+          "read_offset", "read_delay_us")
 TABLES, BLOBS, LOGS, OTHERS = 1, 2, 4, 8  # read_kinds
 EVERY_KIND = TABLES | BLOBS | LOGS | OTHERS
 CALM = {"syncs_left": -1, "writes_left": -1, "error": errno.EIO, "reads_left": -1,
@@ -37,6 +37,7 @@ class Faults:
     read_kinds      of which files: TABLES, BLOBS, LOGS, OTHERS
     read_inode      ... or only of this one of them
     read_offset     ... that need this byte of it (-1: any)
+    read_delay_us   how long they take to fail
     reads_refused   counts these
     """
 

@@ -41,7 +41,8 @@ struct Page {
   std::atomic<std::int64_t> read_kinds;   // of which files: 1 .sst, 2 .blob, 4 .log, 8 the others
   std::atomic<std::int64_t> read_inode;   // ... or of this one only; 0: of all of the kinds
   std::atomic<std::int64_t> reads_refused;
-  std::atomic<std::int64_t> read_offset;  // only those that need this byte; < 0: all
+  std::atomic<std::int64_t> read_offset;    // only those that need this byte; < 0: all
+  std::atomic<std::int64_t> read_delay_us;  // how long they take to fail
 };
 
 // What a file held when it was last synced. A slot per descriptor; a new file has a new inode.
@@ -150,6 +151,7 @@ bool may_read(int fd, std::int64_t at, std::int64_t bytes) {
   if (offset >= 0 && at >= 0 && (offset < at || offset >= at + bytes)) return true;
   if ((kind_of(fd) & page->read_kinds) == 0 || !used_up(page->reads_left)) return true;
   ++page->reads_refused;
+  std::this_thread::sleep_for(std::chrono::microseconds(page->read_delay_us.load()));
   errno = EIO;
   return false;
 }
