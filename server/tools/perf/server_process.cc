@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
 
 #include <fcntl.h>
@@ -33,6 +34,14 @@ constexpr std::uint64_t kStatBlockBytes = 512;
   ::_exit(127);
 }
 
+// The first thread of a process is done before the others are: until then its files, and their
+// locks, are held.
+bool is_alone(int pid) {
+  std::error_code error;
+  const std::filesystem::directory_iterator tasks(fmt::format("/proc/{}/task", pid), error);
+  return error || std::distance(begin(tasks), end(tasks)) <= 1;
+}
+
 }  // namespace
 
 bool process_ended(int pid) {
@@ -42,7 +51,8 @@ bool process_ended(int pid) {
   if (!std::getline(file, line)) return true;
   // The state is behind the program's name in brackets, which may hold anything.
   const std::size_t name_end = line.rfind(')');
-  return name_end == line.npos || line.substr(name_end + 1, 2) == " Z";
+  if (name_end == line.npos) return true;
+  return line.substr(name_end + 1, 2) == " Z" && is_alone(pid);
 }
 
 Status end_process(int pid, int signal, Duration timeout) {
