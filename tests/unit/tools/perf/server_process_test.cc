@@ -27,10 +27,10 @@ TEST(ServerProcess, EndsWithItsLastThread) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    std::thread([] {
+    const std::thread other([] {
       while (true) ::pause();
-    }).detach();
-    ::syscall(SYS_exit, 0);  // this thread only
+    });
+    ::syscall(SYS_exit, 0);  // this thread only: other is never destroyed
   }
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(40);
   while (!is_zombie(child) && std::chrono::steady_clock::now() < deadline) {
