@@ -81,8 +81,9 @@ def churn_rows(measured):
     for one in of_kind(measured, "churn"):
         rates = [statistics.median(run["pairs_per_second"] for run in runs)
                  for runs in one["figures"].values()]
-        yield [one["name"], str(one["threads"]), number(rates[0]), number(rates[1]),
-               times(rates[0] / rates[1]), against_goal(rates[0], one["goal"], "more")]
+        yield [one["name"], str(one["threads"]), one.get("waits", "asleep"), number(rates[0]),
+               number(rates[1]), times(rates[0] / rates[1]),
+               against_goal(rates[0], one["goal"], "more")]
 
 
 def count_rows(measured):
@@ -91,7 +92,8 @@ def count_rows(measured):
             kib = figures["bytes_each"] / 1024 if "bytes_each" in figures else None
             rate = figures["per_second"]
             ours = name.startswith("warren")
-            yield [one["name"], str(one["threads"]), name, number(figures["count"], 0),
+            yield [one["name"], str(one["threads"]), name, one.get("waits", "asleep"),
+                   number(figures["count"], 0),
                    number(rate, 0), against_goal(rate, one["goal_rate"] if ours else None, "more"),
                    number(kib, 1), against_goal(kib, one["goal_kib"] if ours else None, "less")]
 
@@ -118,9 +120,10 @@ SECTIONS = (
      ["scenario", "threads", "broker", "median", "p95", "p99", "confirm median", "confirm p99",
       "goal of the median", "goal of p99"]),
     ("Made and removed per second, one client", churn_rows,
-     ["what", "threads", "Warren /s", "RabbitMQ /s", "ratio", "goal"]),
+     ["what", "threads", "client waits", "Warren /s", "RabbitMQ /s", "ratio", "goal"]),
     ("Held at the same time, made by one client", count_rows,
-     ["what", "threads", "broker", "count", "made per s", "goal", "KiB of memory each", "goal"]),
+     ["what", "threads", "broker", "client waits", "count", "made per s", "goal",
+      "KiB of memory each", "goal"]),
     ("Deep queue, 100 bytes each, persistent", deep_rows,
      ["threads", "broker", "messages", "filled per s", "anonymous peak MiB", "disk MiB",
       "kill -9 to first delivery, s", "goal", "drained per s"]),

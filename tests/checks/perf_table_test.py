@@ -65,8 +65,9 @@ class Tables(unittest.TestCase):
         runs = {"warren-t1": [{"pairs_per_second": n} for n in (100, 900, 400)],
                 "rabbitmq": [{"pairs_per_second": 200}]}
         out = to_markdown(measured({"kind": "churn", "name": "churn-queues", "threads": 1,
-                                    "goal": 500, "figures": runs}))
-        self.assertEqual(row(out, "churn-queues")[2:], ["400", "200", "2.00x", "500 (missed)"])
+                                    "waits": "busy", "goal": 500, "figures": runs}))
+        self.assertEqual(row(out, "churn-queues")[2:],
+                         ["busy", "400", "200", "2.00x", "500 (missed)"])
 
     def test_goals_of_memory_are_for_warren_alone(self):
         figures = {name: {"count": 10, "per_second": 100.0, "bytes_each": 20480.0}

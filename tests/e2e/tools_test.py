@@ -282,8 +282,9 @@ class PerfWorkloads(PerfCase):
                 figures = self.json("churn", kind, "-x", "2", "-z", "0.5")
                 self.assertGreater(figures["pairs"], 0)
                 self.assertIn("server_cpu_us_per_pair", figures)
-        self.assertGreater(self.json("churn", "queues", "--transient-queue", "-z", "0.3")["pairs"],
-                           0)
+        busy = self.json("churn", "queues", "--transient-queue", "--busy-wait", "-z", "0.3")
+        self.assertGreater(busy["pairs"], 0)
+        self.assertTrue(busy["busy_wait"])
 
     def test_counts_hold_things_and_let_go(self):
         for kind in ("connections", "queues", "bindings"):

@@ -18,6 +18,7 @@ namespace {
 
 struct Churn {
   BrokerOptions broker;
+  WaitOptions wait;
   OutputOptions output;
   unsigned clients = 1;
   double seconds = 5;
@@ -50,7 +51,7 @@ class Churner {
 };
 
 Status Churner::prepare() {
-  WARREN_TRY(client_, connect(churn_.broker.uri));
+  WARREN_TRY(client_, connect(churn_.broker.uri, churn_.wait.waiting()));
   if (!needs_queue()) return {};
   WARREN_TRY([[maybe_unused]] const auto declared,
              (client_.call<amqp::QueueDeclareOk>(
@@ -70,7 +71,7 @@ Status Churner::finish() {
 }
 
 Status Churner::connection() {
-  WireClient client;
+  WireClient client(churn_.wait.waiting());
   WARREN_CHECK(client.open(churn_.broker.uri));
   return client.close();
 }
@@ -152,6 +153,7 @@ int report(const Churn& churn, const Outcome& sum, double seconds,
     boost::json::object out = {{"churn", churn.kind},
                                {"clients", churn.clients},
                                {"durable", !churn.transient},
+                               {"busy_wait", churn.wait.busy},
                                {"seconds", rounded(seconds, 3)},
                                {"pairs", sum.pairs},
                                {"pairs_per_second", rounded(rate, 1)},
@@ -229,6 +231,7 @@ void add_churn(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_flag("--transient-queue", options->transient,
                     "Exclusive queues that are not durable, and bindings of such");
+  add_wait_options(*command, options->wait);
   add_output_options(*command, options->output);
   const std::pair<const char*, const char*> kinds[] = {
       {"connections", "Connect, log in, open a virtual host; close"},

@@ -21,6 +21,7 @@ constexpr milliseconds kSettle(500);
 
 struct Counts {
   BrokerOptions broker;
+  WaitOptions wait;
   OutputOptions output;
   unsigned count = 1000;
   unsigned channels = 1;
@@ -67,7 +68,7 @@ Status Holder::remove(const std::string& name) {
 }
 
 Status Holder::open() {
-  WARREN_TRY(client_, connect(counts_.broker.uri));
+  WARREN_TRY(client_, connect(counts_.broker.uri, counts_.wait.waiting()));
   if (counts_.kind == "bindings") return declare(name_);
   return {};
 }
@@ -82,7 +83,7 @@ Status Holder::add(unsigned n) {
                    amqp::QueueBind{.queue = name_, .exchange = "amq.direct", .routing_key = key})));
     return {};
   }
-  WARREN_TRY(WireClient client, connect(counts_.broker.uri));
+  WARREN_TRY(WireClient client, connect(counts_.broker.uri, counts_.wait.waiting()));
   for (unsigned i = 1; i < counts_.channels; ++i) {
     const auto channel = static_cast<std::uint16_t>(kSetUpChannel + i);
     WARREN_TRY([[maybe_unused]] const auto opened,
@@ -123,6 +124,7 @@ void report(const Counts& counts, const Figures& figures) {
                                {"count", counts.count},
                                {"channels", counts.channels},
                                {"durable", !counts.transient},
+                               {"busy_wait", counts.wait.busy},
                                {"seconds", rounded(figures.seconds, 3)},
                                {"per_second", rounded(counts.count / figures.seconds, 1)}};
     if (figures.server) {
@@ -195,6 +197,7 @@ void add_counts(CLI::App& app, Chosen& chosen) {
   command->add_option("--hold", options->hold_seconds, "Seconds to hold them")
       ->check(CLI::Range(0.0, 86400.0).description(""))
       ->capture_default_str();
+  add_wait_options(*command, options->wait);
   add_output_options(*command, options->output);
   const std::pair<const char*, const char*> kinds[] = {
       {"connections", "Connections, each with a channel (--channels)"},

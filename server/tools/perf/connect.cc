@@ -48,8 +48,8 @@ Error explain(std::string_view what, const Error& error) {
   return {error.code, std::move(text)};
 }
 
-Result<WireClient> connect(const Uri& uri) {
-  WireClient client;
+Result<WireClient> connect(const Uri& uri, Waiting waiting) {
+  WireClient client(waiting);
   if (const Status opened = client.open(uri); !opened.ok()) {
     return explain(address_of(uri), {Errc::not_found, opened.error().text});
   }

@@ -13,7 +13,7 @@ namespace warren::perf {
 
 // A connection with channel 1 open. The error's code is not_found (exit code 3): the broker cannot
 // be reached or does not let us in.
-Result<WireClient> connect(const Uri& uri);
+Result<WireClient> connect(const Uri& uri, Waiting waiting = Waiting::asleep);
 
 // host:port, for messages.
 std::string address_of(const Uri& uri);

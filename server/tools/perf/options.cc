@@ -143,6 +143,12 @@ void add_broker_options(CLI::App& app, BrokerOptions& options) {
       ->type_name("PID");
 }
 
+void add_wait_options(CLI::App& app, WaitOptions& options) {
+  app.add_flag("--busy-wait", options.busy,
+               "Wait for answers without sleeping: leaves out how long the machine takes to wake "
+               "this client, takes a core per client");
+}
+
 void add_traffic_options(CLI::App& app, TrafficOptions& options) {
   number(app, "-x,--publishers", options.publishers, "Connections that publish", 0,
          kConnectionsMax);

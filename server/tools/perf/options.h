@@ -14,6 +14,7 @@
 #include "server/tools/perf/arguments.h"
 #include "server/tools/perf/body_sizes.h"
 #include "server/tools/perf/uri.h"
+#include "server/tools/perf/wire_client.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
@@ -28,6 +29,13 @@ struct BrokerOptions {
   int pid = 0;  // 0: looked for by the port, when the broker is on this machine
 
   Uri uri;
+};
+
+// Of commands that wait for every answer.
+struct WaitOptions {
+  bool busy = false;
+
+  Waiting waiting() const { return busy ? Waiting::busy : Waiting::asleep; }
 };
 
 struct TrafficOptions {
@@ -118,6 +126,7 @@ struct LoadOptions {
 Result<std::vector<double>> parse_numbers(std::string_view text);
 
 void add_broker_options(CLI::App& app, BrokerOptions& options);
+void add_wait_options(CLI::App& app, WaitOptions& options);
 void add_traffic_options(CLI::App& app, TrafficOptions& options);
 void add_count_options(CLI::App& app, TrafficOptions& options);
 void add_queue_options(CLI::App& app, QueueOptions& options);

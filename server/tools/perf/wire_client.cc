@@ -19,6 +19,8 @@ namespace warren::perf {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
+// An answer that takes longer waits for something else than a thread to wake.
+constexpr std::chrono::milliseconds kBusyAtMost(1);
 
 std::string errno_text(std::string_view what) {
   return fmt::format("{}: {}", what, std::strerror(errno));
@@ -63,6 +65,7 @@ WireClient::WireClient(WireClient&& other) noexcept {
 WireClient& WireClient::operator=(WireClient&& other) noexcept {
   if (this == &other) return *this;
   close_socket();
+  waiting_ = other.waiting_;
   fd_ = std::exchange(other.fd_, -1);
   in_ = std::move(other.in_);
   at_ = std::exchange(other.at_, 0);
@@ -170,13 +173,18 @@ Status WireClient::close() {
 
 bool WireClient::wait_for(short events, Instant deadline) {
   using std::chrono::milliseconds;
+  const Instant began = std::chrono::steady_clock::now();
+  const Instant busy_until = waiting_ == Waiting::busy ? began + kBusyAtMost : began;
   while (true) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+    const Instant now = std::chrono::steady_clock::now();
+    const auto left = std::chrono::ceil<milliseconds>(deadline - now);
+    const bool asleep = now >= busy_until;
     pollfd wanted{.fd = fd_, .events = events, .revents = 0};
-    const int wait = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+    const int wait = asleep ? static_cast<int>(std::max<std::int64_t>(0, left.count())) : 0;
     const int ready = ::poll(&wanted, 1, wait);
     if (ready > 0) return true;
-    if (ready == 0 || errno != EINTR) return false;
+    if (ready < 0 && errno != EINTR) return false;
+    if (ready == 0 && (asleep || now >= deadline)) return false;
   }
 }
 

@@ -22,6 +22,10 @@ inline constexpr Duration kCallTimeout = std::chrono::seconds(20);
 // Offered by brokers of this kind; what they ask beyond it is not needed here.
 inline constexpr std::uint32_t kFrameMax = amqp::kFrameMaxDefault;
 
+// How an answer is waited for. busy asks again and again for a while before it sleeps: the time
+// that a machine takes to wake this process is not in what is measured then. It costs a core.
+enum class Waiting : std::uint8_t { asleep, busy };
+
 class WireClient {
  public:
   enum class Got : std::uint8_t {
@@ -30,7 +34,7 @@ class WireClient {
     lost,  // the peer is gone or broke the protocol: why() says what happened
   };
 
-  WireClient() = default;
+  explicit WireClient(Waiting waiting = Waiting::asleep) : waiting_(waiting) {}
   WireClient(WireClient&& other) noexcept;
   WireClient& operator=(WireClient&& other) noexcept;
   ~WireClient();
@@ -83,6 +87,7 @@ class WireClient {
                       Duration timeout = kCallTimeout);
   bool wait_for(short events, Instant deadline);
 
+  Waiting waiting_;
   int fd_ = -1;
   std::string in_;
   std::size_t at_ = 0;  // in_ is used up to here
