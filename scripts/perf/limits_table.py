@@ -96,7 +96,7 @@ SECTIONS = {
     "consumers": ("Consumers of one queue", rate_table),
     "fan-out": ("Fan-out, persistent, with confirms", rate_table),
     "topic": ("Topic exchange, one binding of all matches", rate_table),
-    "slow-beside-fast": ("A fast consumer (5,000/s) alone, and beside a slow one", latency_table),
+    "slow-beside-fast": ("A fast consumer (5,000/s) alone, and beside others", latency_table),
     "large-messages": ("Large messages", large_table),
     "shards": ("Shards, persistent, with confirms, 16 bytes", shard_table),
 }
