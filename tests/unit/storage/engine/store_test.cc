@@ -337,6 +337,40 @@ TEST(Store, DueTimesOfReleasedMessagesOutliveAReset) {
   EXPECT_EQ(d.disk->key_count(Family::queue_due), 1u);
 }
 
+// A read of the stretch's end was answered, and what it gave settled, while a fetch of the same
+// message had seen the disk of before: it is not given again (S16).
+TEST(Store, WhatWasReadMeanwhileIsNotFetched) {
+  constexpr std::int64_t kDue = 1000;
+  StoreOptions options;
+  options.chunk_bytes_max = 1;
+  StoreDriver d(options);
+  QueueLog& log = new_log(d);
+  MessageNotes notes;
+  notes.due_ms = kDue;
+  for (Seq seq = 1; seq <= 2; ++seq) {
+    log.append(seq, block_of("m"), Durability::durable, nullptr, notes);
+  }
+  d.settle_down();
+  log.release(1, 3);
+  log.read(2, 3, 1, [&](Result<ReadResult> result) {
+    ASSERT_TRUE(result.ok());
+    ASSERT_THAT(result->messages, SizeIs(1));
+    log.settle(2, 1, notes);
+  });
+  bool answered = false;
+  log.fetch({{kDue, 2, 2}}, [&](Result<std::vector<StoredMessage>> result) {
+    answered = true;
+    ASSERT_TRUE(result.ok());
+    EXPECT_THAT(*result, IsEmpty());
+  });
+  d.store->step_read();
+  d.store->step_read();
+  d.executor().run_all();
+  EXPECT_TRUE(answered);
+  d.settle_down();
+  EXPECT_EQ(log.state().live_count, 1u);
+}
+
 // S4: a fan-out is in the store whole or not at all.
 TEST(Store, FanoutWaitsForAllItsParts) {
   StoreOptions options;
