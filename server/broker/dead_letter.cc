@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "storage/base/assert.h"
 
@@ -35,6 +38,25 @@ FieldTable headers_of(const amqp::PropertiesView& properties) {
 bool is_string(const FieldTable& table, std::string_view name, std::string_view wanted) {
   const FieldValue* const value = table.find(name);
   return value != nullptr && amqp::as_string(*value) == wanted;
+}
+
+// x-delay, at most what is waited: an integer, or a number of another kind or in words as the
+// community plugin takes it; 0 for what is none.
+std::int64_t milliseconds_in(const FieldValue& delay) {
+  std::int64_t ms = 0;
+  if (const auto number = amqp::as_integer(delay)) {
+    ms = *number;
+  } else if (const auto text = amqp::as_string(delay)) {
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), ms);
+    if (error != std::errc{} || end != text->data() + text->size()) return 0;
+  } else {
+    const auto* const narrow = delay.get<float>();
+    const auto* const wide = delay.get<double>();
+    const double real = narrow != nullptr ? *narrow : wide != nullptr ? *wide : 0;
+    const auto limit = static_cast<double>(kDelayMsMax);
+    ms = std::isnan(real) ? 0 : static_cast<std::int64_t>(std::clamp(real, -limit, limit));
+  }
+  return std::clamp(ms, -kDelayMsMax, kDelayMsMax);
 }
 
 // A block like `block`, with another head; the body is copied.
@@ -196,8 +218,11 @@ BlockRef make_released(const Block& block) {
   amqp::PropertiesView properties = properties_of(message);
   FieldTable headers = headers_of(properties);
   const FieldValue* const delay = headers.find("x-delay");
-  const std::int64_t ms = delay == nullptr ? 0 : amqp::as_integer(*delay).value_or(0);
-  headers.set("x-delay", FieldValue(amqp::FieldType::signed_64, ms > 0 ? -ms : ms));
+  const std::int64_t waited = -std::abs(delay == nullptr ? 0 : milliseconds_in(*delay));
+  // `I`, as RabbitMQ's plugin has it: some clients read `l` without a sign.
+  const bool narrow = waited >= std::numeric_limits<std::int32_t>::min();
+  headers.set("x-delay",
+              FieldValue(narrow ? amqp::FieldType::signed_32 : amqp::FieldType::signed_64, waited));
   std::string header_bytes;
   amqp::encode_table(header_bytes, headers);
   properties.headers = amqp::TableBytes{header_bytes};
@@ -230,8 +255,7 @@ std::int64_t delay_of(Bytes headers) {
   const auto table = amqp::decode_table(headers);
   if (!table.ok()) return 0;
   const FieldValue* const delay = table->find("x-delay");
-  const std::int64_t ms = delay == nullptr ? 0 : amqp::as_integer(*delay).value_or(0);
-  return std::clamp<std::int64_t>(ms, 0, kDelayMsMax);
+  return delay == nullptr ? 0 : std::max<std::int64_t>(milliseconds_in(*delay), 0);
 }
 
 std::int64_t delayed_until(const MessageView& message) {
