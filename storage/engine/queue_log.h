@@ -40,6 +40,7 @@ struct LogState {
   bool has_due = false;           // read_due() may find something
   bool has_returns = false;       // some message may have come back
   bool expires = false;           // MessageNotes::expires of some message, once
+  bool estimated = false;         // losses were met: there may be more or less than counted
   bool has_shared = false;        // some message may be stored outside the log
 };
 

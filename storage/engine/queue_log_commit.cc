@@ -33,7 +33,7 @@ void QueueLogImpl::hand_over_open(HandOver& out, LogCommit& commit, Instant now)
     const std::size_t bytes = entry.block->size() + kChunkIndexEntryBytes;
     const bool full =
         !part.entries.empty() &&
-        (part.bytes + bytes > chunk_bytes_max_ || part.entries.size() == kChunkEntriesMax ||
+        (part.bytes + bytes > limits_.chunk_bytes_max || part.entries.size() == kChunkEntriesMax ||
          entry.seq - part.entries.front().seq > kChunkSpanMax);
     if (full) {
       add_chunk(out, part, entry.durability);
@@ -191,6 +191,7 @@ LogStateRecord QueueLogImpl::record(Seq mark) const {
   record.has_returns = has_returns_;
   record.expires = expires_;
   record.has_shared = has_shared_;
+  record.estimated = damaged_;
   return record;
 }
 

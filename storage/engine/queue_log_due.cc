@@ -8,12 +8,6 @@
 #include "storage/engine/queue_log_impl.h"
 
 namespace warren::storage {
-namespace {
-
-// Chunks of the unread stretch that are remembered after a fetch.
-constexpr std::size_t kFetchedMax = 256;
-
-}  // namespace
 
 void QueueLogImpl::note_returns(Seq seq, std::uint32_t returns) {
   new_returns_[seq] = returns;
@@ -55,7 +49,6 @@ void QueueLogImpl::finish_fetch(Result<ReadOutcome> outcome) {
   const FetchCallback callback = std::exchange(fetch_callback_, nullptr);
   WARREN_ASSERT(callback);
   if (!outcome.ok()) return callback(outcome.error());
-  evict_fetched();
   for (ReadOutcome::Chunk& loaded : outcome->chunks) {
     const Seq base = loaded.meta.base;
     // Settled as a range meanwhile, or read in its turn: whoever holds it settles it.
@@ -67,6 +60,8 @@ void QueueLogImpl::finish_fetch(Result<ReadOutcome> outcome) {
   std::erase_if(outcome->messages,
                 [this](const StoredMessage& message) { return !fetched_live(message.seq); });
   for (const StoredMessage& message : outcome->messages) ++find_fetched(message.seq)->given;
+  // Not before: what was read may be of before the commit that a remembered chunk waits for.
+  evict_fetched();
   callback(std::move(outcome->messages));
 }
 
@@ -95,11 +90,11 @@ void QueueLogImpl::put_back(Seq seq) {
   if (Fetched* const fetched = find_fetched(seq)) --fetched->given;
 }
 
-// Lets go of what the disk knows as well. While a read of the stretch runs it may have seen the
-// disk of before.
+// Lets go of what the disk knows as well. While a read of the stretch or a fetch runs it may have
+// seen the disk of before.
 void QueueLogImpl::evict_fetched() {
-  if (read_.has_value()) return;
-  const bool full = fetched_.size() >= kFetchedMax;
+  if (read_.has_value() || fetch_callback_) return;
+  const bool full = fetched_.size() >= limits_.fetched_chunks_max;
   std::erase_if(fetched_, [&](const auto& one) {
     const Fetched& fetched = one.second;
     if (fetched.given > 0 || fetched.changed > hand_overs_durable_) return false;

@@ -9,10 +9,10 @@
 
 namespace warren::storage {
 
-QueueLogImpl::QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, Gathering& gathering,
+QueueLogImpl::QueueLogImpl(const LogState& state, const LogLimits& limits, Gathering& gathering,
                            ReadStarter& reader)
     : id_(state.id),
-      chunk_bytes_max_(chunk_bytes_max),
+      limits_(limits),
       gathering_(gathering),
       reader_(reader),
       next_(state.next),
@@ -31,7 +31,9 @@ QueueLogImpl::QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, G
   has_returns_ = state.has_returns;
   expires_ = state.expires;
   has_shared_ = state.has_shared;
-  if (state.live_count > 0) keep_unread(state.head, state.next);
+  damaged_ = state.estimated;
+  if (state.live_count > 0 || (damaged_ && state.head < state.next))
+    keep_unread(state.head, state.next);
 }
 
 void QueueLogImpl::touch() {
@@ -287,6 +289,7 @@ LogState QueueLogImpl::state() const {
   state.has_returns = has_returns_;
   state.expires = expires_;
   state.has_shared = has_shared_;
+  state.estimated = damaged_;
   state.delivered_mark = std::max(mark_.durable(), mark_.exact());
   return state;
 }

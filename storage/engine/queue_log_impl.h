@@ -55,9 +55,15 @@ class ReadStarter {
   virtual void start_read(const ReadRequest& request) = 0;
 };
 
+// StoreOptions of these names.
+struct LogLimits {
+  std::size_t chunk_bytes_max = 0;
+  std::size_t fetched_chunks_max = 0;
+};
+
 class QueueLogImpl final : public QueueLog {
  public:
-  QueueLogImpl(const LogState& state, std::size_t chunk_bytes_max, Gathering& gathering,
+  QueueLogImpl(const LogState& state, const LogLimits& limits, Gathering& gathering,
                ReadStarter& reader);
 
   // --- the queue's side ---
@@ -205,9 +211,9 @@ class QueueLogImpl final : public QueueLog {
   LogStateRecord record(Seq mark) const;
 
   const LogId id_;
-  const std::size_t chunk_bytes_max_;
-  Gathering& gathering_;  // borrowed: the shard's
-  ReadStarter& reader_;   // borrowed: the shard
+  const LogLimits& limits_;  // borrowed: the shard's
+  Gathering& gathering_;     // borrowed: the shard's
+  ReadStarter& reader_;      // borrowed: the shard
 
   // Appended and not handed over, ascending. Settled ones stay as gaps until all are.
   std::vector<OpenEntry> open_;

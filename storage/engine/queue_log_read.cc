@@ -46,7 +46,10 @@ void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
   }
   count_lost(*outcome, read);
   register_chunks(*outcome, read);
-  if (outcome->damaged > 0 || outcome->acks_damaged) damaged_ = true;
+  if (outcome->damaged > 0 || outcome->acks_damaged) {
+    damaged_ = state_dirty_ = true;
+    touch();
+  }
   if (outcome->damaged > 0) {
     // The lost messages leave the counters; the bytes stay on disk until the log is dropped.
     live_count_ -= std::min(live_count_, outcome->damaged);
@@ -69,10 +72,12 @@ void QueueLogImpl::finish_stretch(Result<ReadOutcome> outcome) {
 // could give was not known so far; its bytes are taken to be as many as others have.
 void QueueLogImpl::count_again() {
   const std::uint64_t live = durable_chunks_.live_entries();
-  if (live >= live_count_) return;
-  const std::uint64_t lost = live_count_ - live;
-  live_bytes_ -= live_bytes_ / live_count_ * lost;
-  live_weight_ -= live_weight_ / live_count_ * lost;
+  if (live == live_count_) return;
+  if (live < live_count_) {
+    const std::uint64_t lost = live_count_ - live;
+    live_bytes_ -= live_bytes_ / live_count_ * lost;
+    live_weight_ -= live_weight_ / live_count_ * lost;
+  }
   live_count_ = live;
   if (live == 0) live_bytes_ = live_weight_ = 0;
   state_dirty_ = true;

@@ -18,15 +18,26 @@ void ReaderPool::submit(ReadRequest request, Done done) {
   wake_.notify_one();
 }
 
-bool ReaderPool::step() {
-  Job job;
-  {
-    const std::lock_guard lock(mutex_);
-    if (jobs_.empty()) return false;
-    job = std::move(jobs_.front());
-    jobs_.pop_front();
-  }
-  job.done(read_log(store_, job.request));
+std::optional<ReaderPool::Job> ReaderPool::take_job() {
+  const std::lock_guard lock(mutex_);
+  if (jobs_.empty()) return std::nullopt;
+  Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  return job;
+}
+
+bool ReaderPool::step_read() {
+  std::optional<Job> job = take_job();
+  if (!job) return false;
+  answers_.push_back({read_log(store_, job->request), std::move(job->done)});
+  return true;
+}
+
+bool ReaderPool::step_answer() {
+  if (answers_.empty()) return false;
+  Answer answer = std::move(answers_.front());
+  answers_.pop_front();
+  answer.done(std::move(answer.outcome));
   return true;
 }
 
@@ -37,7 +48,7 @@ void ReaderPool::run() {
       wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
       if (stopping_) return;
     }
-    step();
+    if (std::optional<Job> job = take_job()) job->done(read_log(store_, job->request));
   }
 }
 

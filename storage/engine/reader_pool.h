@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,7 +14,7 @@
 
 namespace warren::storage {
 
-// Driven by its own threads (start) or step by step (step), never both.
+// Driven by its own threads (start) or step by step (step_read, step_answer), never both.
 // Bound: one job per log that has a read in flight.
 class ReaderPool {
  public:
@@ -27,8 +28,10 @@ class ReaderPool {
   void start(unsigned thread_count);
   // Thread safety: any thread.
   void submit(ReadRequest request, Done done);
-  // Runs one job, if there is one. For use without threads.
-  bool step();
+  // For use without threads: does the oldest job, if there is one, and keeps what it read ...
+  bool step_read();
+  // ... until this gives the oldest of it. Between the two the disk may change, as under threads.
+  bool step_answer();
   // Drops the jobs that wait, finishes the ones that run.
   void stop();
 
@@ -37,9 +40,15 @@ class ReaderPool {
     ReadRequest request;
     Done done;
   };
+  struct Answer {
+    Result<ReadOutcome> outcome;
+    Done done;
+  };
+  std::optional<Job> take_job();
   void run();
 
-  KvStore& store_;  // borrowed: outlives the pool
+  KvStore& store_;              // borrowed: outlives the pool
+  std::deque<Answer> answers_;  // of step_read()
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;   // guarded by mutex_

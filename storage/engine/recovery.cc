@@ -146,6 +146,7 @@ Status Recovery::read_states() {
     state.has_returns = record->has_returns;
     state.expires = record->expires;
     state.has_shared = record->has_shared;
+    state.estimated = record->estimated;
   }
   return cursor->status();
 }

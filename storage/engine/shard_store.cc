@@ -22,7 +22,7 @@ ShardStoreImpl::ShardStoreImpl(ShardIndex index, const StoreOptions& options,
                                std::uint64_t body_origin, Committer& committer, ReaderPool& readers)
     : index_(index),
       idle_commit_delay_(options.idle_commit_delay),
-      chunk_bytes_max_(options.chunk_bytes_max),
+      log_limits_{options.chunk_bytes_max, options.fetched_chunks_max},
       shared_bytes_min_(options.shared_bytes_min),
       committer_(committer),
       readers_(readers),
@@ -34,7 +34,7 @@ void ShardStoreImpl::attach(Executor& executor, StoreListener& listener) {
 }
 
 QueueLog& ShardStoreImpl::open_log(const LogState& state) {
-  auto log = std::make_unique<QueueLogImpl>(state, chunk_bytes_max_, gathering_,
+  auto log = std::make_unique<QueueLogImpl>(state, log_limits_, gathering_,
                                             static_cast<ReadStarter&>(*this));
   const auto [at, added] = logs_.emplace(state.id, std::move(log));
   WARREN_ASSERT(added);

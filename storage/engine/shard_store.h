@@ -60,7 +60,7 @@ class ShardStoreImpl final : public ShardStore,
 
   const ShardIndex index_;
   const Duration idle_commit_delay_;
-  const std::size_t chunk_bytes_max_;
+  const LogLimits log_limits_;
   const std::size_t shared_bytes_min_;
   Committer& committer_;               // borrowed: outlives the shards
   ReaderPool& readers_;                // borrowed: outlives the shards

@@ -28,6 +28,8 @@ struct StoreOptions {
   std::size_t chunk_bytes_max = std::size_t{256} << 10;
   // Smaller ones are stored per queue: in two queues counting would cost more than it saves.
   std::size_t shared_bytes_min = std::size_t{4} << 10;
+  // Chunks of which a queue remembers what left out of its turn, per log, about.
+  std::size_t fetched_chunks_max = 256;
   // What a deleted or purged queue referred to is released in steps of this many chunks.
   std::size_t sweep_records_max = 256;
 };

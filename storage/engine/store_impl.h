@@ -40,7 +40,13 @@ class StoreImpl final : public Store {
 
   // Drive::steps: one commit, one read. False when there was nothing to do.
   bool step_commit() { return committer_->step(); }
-  bool step_read() { return readers_->step(); }
+  // One read of the disk, and its answer to the shard.
+  bool step_read() {
+    const bool read = begin_read();
+    return end_read() || read;
+  }
+  bool begin_read() { return readers_->step_read(); }
+  bool end_read() { return readers_->step_answer(); }
 
   // The directory is held until the store is gone.
   void hold(StoreDirectory directory) { directory_.emplace(std::move(directory)); }

@@ -52,6 +52,7 @@ LogStateRecord RepairPlan::wanted_state(LogId log, const LogStateRecord& state,
     wanted.has_returns = state.has_returns || notes->second.returns;
   }
   wanted.has_shared = state.has_shared || found.shared;
+  wanted.estimated = false;  // what is damaged has been moved away
   wanted.next = std::max(state.next, found.last + 1);
   if (state_lost(log)) wanted.next += kLeap;
   if (found.count > 0) wanted.head = std::min(state.head, found.first);

@@ -319,8 +319,11 @@ void Checker::check_state(LogId log, const Found& walked) {
           state.live_count - walked.count);
   }
   if (!counts && !walked.damaged) {
-    found(Harm::counters, "S15", log_place(log), "says {} messages of {} bytes, there are {} of {}",
-          state.live_count, state.live_bytes, walked.count, walked.bytes);
+    // A queue that says it is empty is not read, but for one that says it is not sure.
+    const bool hidden = walked.count > 0 && state.live_count == 0 && !state.estimated;
+    found(hidden ? Harm::messages : Harm::counters, "S15", log_place(log),
+          "says {} messages of {} bytes, there are {} of {}", state.live_count, state.live_bytes,
+          walked.count, walked.bytes);
   }
   if (walked.shared && !state.has_shared) {
     found(Harm::counters, "S6", log_place(log), "references that the log does not know of");

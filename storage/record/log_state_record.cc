@@ -12,6 +12,7 @@ constexpr std::uint8_t kDueFlag = 1;
 constexpr std::uint8_t kReturnsFlag = 2;
 constexpr std::uint8_t kSharedFlag = 4;
 constexpr std::uint8_t kExpiresFlag = 8;
+constexpr std::uint8_t kEstimatedFlag = 16;
 constexpr std::uint8_t kSmallVersion = 1;
 
 }  // namespace
@@ -26,10 +27,10 @@ std::string encode_log_state(const LogStateRecord& record) {
   writer.u64(record.live_bytes);
   writer.u64(record.delivered_mark);
   writer.u64(record.live_weight);
-  writer.u8(static_cast<std::uint8_t>((record.has_due ? kDueFlag : 0) |
-                                      (record.has_returns ? kReturnsFlag : 0) |
-                                      (record.has_shared ? kSharedFlag : 0) |
-                                      (record.expires ? kExpiresFlag : 0)));
+  writer.u8(static_cast<std::uint8_t>(
+      (record.has_due ? kDueFlag : 0) | (record.has_returns ? kReturnsFlag : 0) |
+      (record.has_shared ? kSharedFlag : 0) | (record.expires ? kExpiresFlag : 0) |
+      (record.estimated ? kEstimatedFlag : 0)));
   return seal(kVersion, payload);
 }
 
@@ -49,6 +50,7 @@ Result<LogStateRecord> decode_log_state(Bytes sealed) {
     record.has_returns = (flags & kReturnsFlag) != 0;
     record.has_shared = (flags & kSharedFlag) != 0;
     record.expires = (flags & kExpiresFlag) != 0;
+    record.estimated = (flags & kEstimatedFlag) != 0;
   } else {
     record.live_weight = record.live_bytes;  // the best guess
   }

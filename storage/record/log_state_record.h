@@ -21,6 +21,7 @@ struct LogStateRecord {
   bool has_due = false;           // since version 2: queue_due may have entries
   bool has_returns = false;       // since version 2: queue_returns may have records
   bool expires = false;           // since version 2: some message may have a deadline
+  bool estimated = false;         // since store format 2: losses were met (S7)
   bool has_shared = false;        // since store format 2: queue_shared may have records
 
   friend bool operator==(const LogStateRecord&, const LogStateRecord&) = default;

@@ -153,9 +153,10 @@ void SimBroker::settle() {
 }
 
 bool SimBroker::step() {
-  const auto draw = static_cast<ShardIndex>(random_() % (options_.shards + 2));
+  const auto draw = static_cast<ShardIndex>(random_() % (options_.shards + 3));
   if (draw == options_.shards) return store_->step_commit();
-  if (draw == options_.shards + 1) return store_->step_read();
+  if (draw == options_.shards + 1) return store_->begin_read();
+  if (draw == options_.shards + 2) return store_->end_read();
   return run_shard(draw, true);
 }
 

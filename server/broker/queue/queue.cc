@@ -48,10 +48,10 @@ void Queue::recover(const storage::LogState& state) {
   at.recovered_mark = std::min(state.delivered_mark, state.next - 1);
   at.log = &host_.open_log(state, *this);
   at.ready.start_on_disk(state);
-  if (state.has_due || state.live_count > 0) at.expiry.start_on_disk(state.has_due);
+  if (state.has_due || at.ready.count() > 0) at.expiry.start_on_disk(state.has_due);
   // Its messages stay on disk until somebody wants them: also those whose time has come.
   const bool expires = state.expires || settings_.message_ttl_ms || settings_.dead_letter_exchange;
-  if (state.has_due || (expires && state.live_count > 0)) host_.schedule(*this);
+  if (state.has_due || (expires && at.ready.count() > 0)) host_.schedule(*this);
 }
 
 Lane& Queue::lane(std::size_t index) {

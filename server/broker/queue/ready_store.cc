@@ -9,9 +9,15 @@ namespace warren::broker {
 
 void ReadyStore::start_on_disk(const storage::LogState& state) {
   WARREN_ASSERT(count() == 0);
-  if (state.live_count == 0) return;
-  gap_ = Gap{state.head,       state.next,        state.live_count, state.live_count,
-             state.live_bytes, state.live_weight, state.live_weight};
+  const bool estimated = state.estimated && state.head < state.next;
+  if (state.live_count == 0 && !estimated) return;
+  gap_.begin = state.head;
+  gap_.end = state.next;
+  gap_.count = std::max<std::uint64_t>(state.live_count, 1);
+  gap_.durable_count = state.live_count;
+  gap_.durable_bytes = state.live_bytes;
+  gap_.durable_body_bytes = gap_.body_bytes = state.live_weight;
+  gap_.estimated = estimated;
 }
 
 void ReadyStore::count_in(const ReadyMessage& message) {
@@ -165,6 +171,7 @@ void ReadyStore::drop_into_gap(const ReadyMessage& message) {
 void ReadyStore::leave_gap(const ReadyMessage& message) {
   const auto take = [](std::uint64_t& from, std::uint64_t what) { from -= std::min(from, what); };
   take(gap_.count, 1);
+  if (gap_.estimated) gap_.count = std::max<std::uint64_t>(gap_.count, 1);
   take(gap_.body_bytes, message.body_bytes);
   if (message.kept != Kept::durable) return;
   take(gap_.durable_count, 1);
@@ -184,7 +191,7 @@ std::uint64_t ReadyStore::on_read(std::vector<ReadyMessage> messages, Seq next) 
   }
   gap_.begin = next;
   if (has_gap()) return 0;
-  const std::uint64_t missing = gap_.count;
+  const std::uint64_t missing = gap_.estimated ? 0 : gap_.count;
   gap_ = Gap{};
   take_tail();
   return missing;

@@ -90,6 +90,8 @@ class ReadyStore {
     std::uint64_t durable_bytes = 0;
     std::uint64_t durable_body_bytes = 0;
     std::uint64_t body_bytes = 0;
+    // The log met losses: it may hold more than was counted, and count is at least 1.
+    bool estimated = false;
   };
   bool in_tail(Seq seq) const {
     return !tail_.empty() && seq >= tail_.front().seq && seq <= tail_.back().seq;

@@ -391,7 +391,7 @@ class QueueRun final : public QueueRig {
     } else if (roll < 760) {
       step_commit();
     } else if (roll < 860) {
-      step_read();
+      chance(50) ? begin_read() : step_read();
     } else if (roll < 970) {
       step_callback();
     } else if (roll < 995) {

@@ -62,6 +62,7 @@ class QueueRig : public QueueHost, public storage::StoreListener {
   }
   bool step_commit() { return store_->step_commit(); }
   bool step_read() { return store_->step_read(); }
+  bool begin_read() { return store_->begin_read(); }
   bool step_callback() {
     if (executor_.queue.empty()) return false;
     const auto function = std::move(executor_.queue.front());

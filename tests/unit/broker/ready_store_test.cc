@@ -39,6 +39,27 @@ std::string drain(ReadyStore& store) {
   return text;
 }
 
+// S7: a log with losses may hold more than its state says: all of it is read before it counts as
+// empty.
+TEST(ReadyStore, AnUnsureLogIsReadToItsEnd) {
+  storage::LogState state = disk_state(1, 5, 0, 0);
+  ReadyStore sure(1 << 20);
+  sure.start_on_disk(state);
+  EXPECT_FALSE(sure.has_gap());
+  state.estimated = true;
+  ReadyStore store(1 << 20);
+  store.start_on_disk(state);
+  EXPECT_EQ(store.count(), 1u);
+  std::vector<ReadyMessage> first;
+  first.push_back(message(1));
+  EXPECT_EQ(store.on_read(std::move(first), 3), 0u);
+  EXPECT_EQ(drain(store), "1");
+  EXPECT_TRUE(store.has_gap());
+  EXPECT_EQ(store.count(), 1u);
+  EXPECT_EQ(store.on_read({}, 5), 0u);  // nothing is missing: nobody said how many there are
+  EXPECT_EQ(store.count(), 0u);
+}
+
 // B1
 TEST(ReadyStore, GivenBackComesFirstAndInPlace) {
   ReadyStore store(1 << 20);

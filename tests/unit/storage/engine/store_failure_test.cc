@@ -244,5 +244,90 @@ TEST(Store, DamagedChunkThatTellsNothingIsCountedByWhatIsMissing) {
   EXPECT_EQ(d.store->recovery_report().messages, 6u);
 }
 
+// Three chunks of one message; the value of the one in `family` at `seq` is damaged.
+QueueLog& damaged_log(StoreDriver& d, Family family, Seq seq) {
+  QueueLog& log = new_log(d);
+  for (Seq each = 1; each <= 3; ++each) {
+    log.append(each, block_of("aaaa"), Durability::durable, nullptr);
+    d.settle_down();
+  }
+  log.release(1, 4);
+  const std::string key = encode_chunk_key({log.id(), seq});
+  std::string value = d.disk->records(family).at(key);
+  value.back() ^= 0x10;
+  EXPECT_TRUE(d.disk->overwrite(family, key, value));
+  return log;
+}
+
+// S7, S15: the loss is met again by every start, and counted once.
+TEST(Store, StartsDoNotCountALossAgain) {
+  StoreDriver d;
+  damaged_log(d, Family::queue_log, 2);
+  for (int start = 0; start < 5; ++start) {
+    start % 2 == 0 ? d.crash() : d.restart();
+    QueueLog& log = reopen_only_log(d);
+    EXPECT_EQ(log.state().live_count, start == 0 ? 3u : 2u);
+    EXPECT_EQ(log.state().estimated, start > 0);
+    EXPECT_THAT(d.read_all(log, 1, 4), ElementsAre(Pair(1, "aaaa"), Pair(3, "aaaa")));
+    EXPECT_EQ(log.state().live_count, 2u);
+    d.settle_down();
+  }
+}
+
+// S7: a life that ends in the middle of the reading leaves too few: what follows is still read.
+TEST(Store, WhatIsCountedTooOftenIsStillFound) {
+  StoreDriver d;
+  damaged_log(d, Family::queue_log, 2);
+  for (int start = 0; start < 6; ++start) {
+    d.crash();
+    QueueLog& log = reopen_only_log(d);
+    EXPECT_EQ(log.state().head, 1u);
+    EXPECT_THAT(d.read_all(log, 1, 3), ElementsAre(Pair(1, "aaaa")));
+    d.settle_down();
+  }
+  d.crash();
+  EXPECT_THAT(d.read_all(reopen_only_log(d), 1, 4), ElementsAre(Pair(1, "aaaa"), Pair(3, "aaaa")));
+}
+
+// S15 does not hold for a log with losses, in no life of it.
+TEST(Store, WhatIsLeftOfADamagedLogIsSettledAfterAStart) {
+  StoreDriver d;
+  damaged_log(d, Family::queue_log, 1);
+  d.crash();
+  EXPECT_THAT(d.read_all(reopen_only_log(d), 1, 4), SizeIs(2));
+  d.settle_down();
+  d.crash();
+  QueueLog& log = reopen_only_log(d);
+  const Seq head = log.state().head;
+  EXPECT_THAT(d.read_all(log, head, 4), SizeIs(2));
+  for (const Seq seq : {2, 3}) log.settle(seq, 400);  // more than the state says
+  d.settle_down();
+  EXPECT_EQ(log.state().live_count, 0u);
+  EXPECT_EQ(log.state().live_bytes, 0u);
+}
+
+// S7: what a damaged ack record says is settled comes again; settling that leaves the rest.
+TEST(Store, SettlingWhatCameAgainHidesNothing) {
+  StoreDriver d;
+  QueueLog& log = new_log(d);
+  for (Seq seq = 1; seq <= 4; ++seq) log.append(seq, block_of("m"), Durability::durable, nullptr);
+  d.settle_down();
+  for (const Seq seq : {1, 2, 3}) log.settle(seq, 1);
+  d.settle_down();
+  const std::string key = encode_chunk_key({log.id(), 1});
+  ASSERT_TRUE(d.disk->overwrite(Family::queue_acks, key, "rubbish"));
+  d.crash();
+  QueueLog& again = reopen_only_log(d);
+  EXPECT_EQ(again.state().live_count, 1u);
+  EXPECT_THAT(d.read_all(again, 1, 5), SizeIs(4));
+  EXPECT_EQ(again.state().live_count, 4u);
+  for (const Seq seq : {1, 2, 3}) again.settle(seq, 1);
+  d.settle_down();
+  d.restart();
+  QueueLog& last = reopen_only_log(d);
+  EXPECT_EQ(last.state().live_count, 1u);
+  EXPECT_THAT(d.read_all(last, last.state().head, 5), ElementsAre(Pair(4, "m")));
+}
+
 }  // namespace
 }  // namespace warren::storage

@@ -371,6 +371,49 @@ TEST(Store, WhatWasReadMeanwhileIsNotFetched) {
   EXPECT_EQ(log.state().live_count, 1u);
 }
 
+// A fetch that saw the disk of before a commit is answered after it: what that commit settled stays
+// settled, however many chunks are remembered (S16).
+TEST(Store, WhatWasSettledWhileAFetchRanStaysSettled) {
+  constexpr std::int64_t kDue = 1000;
+  StoreOptions options;
+  options.fetched_chunks_max = 1;
+  StoreDriver d(options);
+  QueueLog& log = new_log(d);
+  MessageNotes notes;
+  notes.due_ms = kDue;
+  for (Seq seq = 1; seq <= 3; ++seq) {
+    log.append(seq, block_of("m"), Durability::durable, nullptr, notes);
+  }
+  d.settle_down();
+  log.release(1, 4);
+  const auto fetch = [&](Seq seq, std::size_t count) {
+    log.fetch({{kDue, seq, 1}}, [&log, notes, count](Result<std::vector<StoredMessage>> result) {
+      ASSERT_TRUE(result.ok());
+      ASSERT_THAT(*result, SizeIs(count));
+      for (const StoredMessage& message : *result) log.settle(message.seq, 1, notes);
+    });
+  };
+  fetch(1, 1);
+  ASSERT_TRUE(d.store->step_read());
+  d.executor().run_all();
+  fetch(2, 1);
+  ASSERT_TRUE(d.store->begin_read());  // sees 1 alive
+  d.now += d.options_.idle_commit_delay;
+  d.end_turns();
+  d.now += d.options_.idle_commit_delay;
+  d.end_turns();
+  ASSERT_TRUE(d.store->step_commit());
+  d.executor().run_all();
+  ASSERT_TRUE(d.store->end_read());
+  d.executor().run_all();
+  fetch(1, 0);  // an entry that the index told before the commit
+  d.settle_down();
+  EXPECT_EQ(log.state().live_count, 1u);
+  d.crash();
+  EXPECT_EQ(d.store->recovery_report().messages, 1u);
+  EXPECT_THAT(d.read_all(reopen_only_log(d), 1, 4), ElementsAre(Pair(3, "m")));
+}
+
 // S4: a fan-out is in the store whole or not at all.
 TEST(Store, FanoutWaitsForAllItsParts) {
   StoreOptions options;

@@ -77,6 +77,7 @@ class Workload {
     options.chunk_bytes_max = seed % 2 == 0 ? 200 : 4000;
     options.shared_bytes_min = seed % 4 < 2 ? 1 : 40;
     options.sweep_records_max = 1 + seed % 5;
+    options.fetched_chunks_max = 1 + seed % 4;
     return options;
   }
 

@@ -118,7 +118,9 @@ inline void Workload::fetch_some() {
   if (queue == nullptr || queue->fetching) return;
   std::vector<DueEntry> wanted;
   for (const auto& [seq, message] : queue->messages) {
-    if (message.chunk == 0 || message.fetched || !message.on_disk_only || message.settled) continue;
+    if (message.chunk == 0 || message.fetched || !message.on_disk_only) continue;
+    // Of what is settled the index may tell until the next commit.
+    if (message.settled && pick(8) != 0) continue;
     if (pick(3) == 0) wanted.push_back({message.notes.due_ms, seq, message.chunk});
   }
   if (wanted.empty()) return;

@@ -55,7 +55,11 @@ inline void Workload::act() {
       if (!driver_.below_->lost()) check_disk(*driver_.kv);
       return;
     case 15:
-      driver_.store->step_read();
+      if (pick(2) == 0) {
+        driver_.store->begin_read();
+      } else {
+        driver_.store->end_read();
+      }
       return;
     case 16:
     case 17:
