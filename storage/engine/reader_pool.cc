@@ -26,7 +26,7 @@ bool ReaderPool::step() {
     job = std::move(jobs_.front());
     jobs_.pop_front();
   }
-  job.done(read_log(store_, job.request));
+  job.done(read_log(store_, job.request, blocks_.get()));
   return true;
 }
 

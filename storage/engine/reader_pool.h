@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -40,6 +41,7 @@ class ReaderPool {
   void run();
 
   KvStore& store_;  // borrowed: outlives the pool
+  const std::shared_ptr<SharedBlocks> blocks_ = std::make_shared<SharedBlocks>();
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;   // guarded by mutex_
