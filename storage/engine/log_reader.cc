@@ -19,7 +19,8 @@ namespace {
 
 class LogReader {
  public:
-  LogReader(KvStore& store, const ReadRequest& request) : store_(store), request_(request) {}
+  LogReader(KvStore& store, const ReadRequest& request, SharedBlocks* blocks)
+      : store_(store), request_(request), blocks_(blocks) {}
 
   Result<ReadOutcome> run();
   Result<ReadOutcome> run_due();
@@ -46,6 +47,7 @@ class LogReader {
 
   KvStore& store_;
   const ReadRequest request_;
+  SharedBlocks* const blocks_;  // may be null
   std::vector<Source> sources_;
   ReadOutcome out_;
   Seq covered_ = 0;  // everything below is covered, in all sources
@@ -226,11 +228,13 @@ Status LogReader::load(Source& source) {
 
 // Errc::corruption when it is not there as the reference says.
 Result<BlockRef> LogReader::shared_block(const BodyRef& ref) {
+  BlockRef known = blocks_ != nullptr ? blocks_->find(ref.body) : nullptr;
+  if (known != nullptr && known->size() == ref.bytes) return known;
   WARREN_TRY(const auto sealed, store_.get(Family::bodies, encode_body_key(ref.body)));
   if (!sealed.has_value()) return Error{Errc::corruption, "there is no such body"};
   WARREN_TRY(const Bytes block, decode_body(*sealed));
   if (block.size() != ref.bytes) return Error{Errc::corruption, "body has a wrong size"};
-  return Block::copy_of(block);
+  return blocks_ != nullptr ? blocks_->add(ref.body, block) : Block::copy_of(block);
 }
 
 Status LogReader::take_entries(const ChunkReader& chunk, AckSet acks, bool acks_stored,
@@ -286,8 +290,8 @@ void LogReader::count_damage(Bytes value, Seq base, const AckSet* acks, const Er
 
 }  // namespace
 
-Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request) {
-  LogReader reader(store, request);
+Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request, SharedBlocks* blocks) {
+  LogReader reader(store, request, blocks);
   switch (request.kind) {
     case ReadRequest::Kind::stretch:
       break;

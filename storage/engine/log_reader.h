@@ -11,6 +11,7 @@
 #include "storage/base/result.h"
 #include "storage/engine/chunk_table.h"
 #include "storage/engine/queue_log.h"
+#include "storage/engine/shared_blocks.h"
 #include "storage/kv/kv_store.h"
 
 namespace warren::storage {
@@ -56,7 +57,8 @@ struct ReadOutcome {
   std::vector<DueEntry> due;
 };
 
-// Does what `request.kind` says.
-Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request);
+// Does what `request.kind` says. `blocks`, if given, has the shared bodies that are in memory.
+Result<ReadOutcome> read_log(KvStore& store, const ReadRequest& request,
+                             SharedBlocks* blocks = nullptr);
 
 }  // namespace warren::storage

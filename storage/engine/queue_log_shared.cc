@@ -39,7 +39,7 @@ void QueueLogImpl::count_lost(ReadOutcome& outcome, const ActiveRead& read) {
   for (const ReadOutcome::Lost& lost : outcome.lost) {
     if (any_holds(read.settled, lost.seq)) continue;
     if (Fetched* const fetched = find_fetched(lost.seq)) {
-      if (fetched->meta.acks.test(*fetched->meta.index_of(lost.seq))) continue;
+      if (!fetched->meta.acks.set(*fetched->meta.index_of(lost.seq))) continue;
     }
     ++outcome.damaged;
     outcome.damaged_bytes += lost.bytes;

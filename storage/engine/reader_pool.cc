@@ -29,7 +29,7 @@ std::optional<ReaderPool::Job> ReaderPool::take_job() {
 bool ReaderPool::step_read() {
   std::optional<Job> job = take_job();
   if (!job) return false;
-  answers_.push_back({read_log(store_, job->request), std::move(job->done)});
+  answers_.push_back({read_log(store_, job->request, blocks_.get()), std::move(job->done)});
   return true;
 }
 
@@ -48,7 +48,8 @@ void ReaderPool::run() {
       wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
       if (stopping_) return;
     }
-    if (std::optional<Job> job = take_job()) job->done(read_log(store_, job->request));
+    if (std::optional<Job> job = take_job())
+      job->done(read_log(store_, job->request, blocks_.get()));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -47,7 +48,8 @@ class ReaderPool {
   std::optional<Job> take_job();
   void run();
 
-  KvStore& store_;              // borrowed: outlives the pool
+  KvStore& store_;  // borrowed: outlives the pool
+  const std::shared_ptr<SharedBlocks> blocks_ = std::make_shared<SharedBlocks>();
   std::deque<Answer> answers_;  // of step_read()
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -20,6 +20,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::SizeIs;
 
 const CommitToken kToken{7, 0};
 
@@ -346,6 +347,34 @@ TEST_F(SharedBodiesTest, ALostBodyCountsAsDamage) {
     d.settle_down();
     EXPECT_EQ(keys(Family::bodies), 0u);
   }
+}
+
+// S7: what was fetched out of its turn of the same chunk before does not keep the lost one alive.
+TEST_F(SharedBodiesTest, ALostBodyBesideAFetchedMessageIsPassedOver) {
+  const std::vector<QueueLog*> logs = {&new_log(d), &new_log(d)};
+  publish(logs, 1, text_);
+  MessageNotes due;
+  due.due_ms = 7;
+  for (const Seq seq : {2, 3}) {
+    logs[0]->append(seq, block_of("own"), Durability::durable, nullptr, due);
+  }
+  d.settle_down();
+  const auto body = *d.disk->records(Family::bodies).begin();
+  ASSERT_TRUE(d.disk->overwrite(Family::bodies, body.first, encode_body("another")));
+  logs[0]->release(1, 4);
+  logs[0]->fetch({{7, 2, 1}}, [&](Result<std::vector<StoredMessage>> result) {
+    ASSERT_TRUE(result.ok());
+    ASSERT_THAT(*result, SizeIs(1));
+    logs[0]->settle(2, 3, due);
+  });
+  ASSERT_TRUE(d.store->step_read());
+  d.executor().run_all();
+  EXPECT_THAT(d.read_all(*logs[0], 1, 4), ElementsAre(Pair(3, "own")));
+  EXPECT_EQ(d.damaged, 1u);
+  logs[0]->settle(3, 3, due);
+  d.settle_down();
+  EXPECT_EQ(logs[0]->state().head, 4u);
+  EXPECT_EQ(logs[0]->state().live_count, 0u);
 }
 
 // What is settled while it is read is no loss, though its body may be gone by then.
