@@ -98,8 +98,10 @@ Status RepairPlan::plan_chunks() {
   return walk.status();
 }
 
-// Settled in a commit whose deletion is lost: its queue begins behind it.
+// Settled in a commit whose deletion is lost: its queue begins behind it, or the sweep that came
+// with the deletion is on record.
 bool RepairPlan::is_back(const ChunkKey& key) const {
+  if (sweeps_.covers(key)) return true;
   const auto state = catalog_.states.find(key.log);
   return state != catalog_.states.end() && key.base < state->second.head &&
          losses_.holds(Family::queue_log, encode_chunk_key(key)) && !state_lost(key.log);

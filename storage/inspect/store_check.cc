@@ -325,6 +325,9 @@ void Checker::check_state(LogId log, const Found& walked) {
           "says {} messages of {} bytes, there are {} of {}", state.live_count, state.live_bytes,
           walked.count, walked.bytes);
   }
+  if (state.estimated && counts) {
+    found(Harm::none, "S15", log_place(log), "met losses: takes its counts for estimates");
+  }
   if (walked.shared && !state.has_shared) {
     found(Harm::counters, "S6", log_place(log), "references that the log does not know of");
   }

@@ -234,6 +234,18 @@ TEST_F(SharedRepair, LeftoversGoAndSweepsStay) {
                                        "body 65536/1: 3 references (was 4)"));
 }
 
+// Its purge is durable, as the sweep is: what brought it back is damage.
+TEST_F(SharedRepair, AChunkThatIsSweptIsGone) {
+  StoreRecords records = shared_records();
+  records.sweep({LogId(1), 1, 4}).state(1, {.head = 4, .next = 4, .has_shared = true});
+  const Outcome out = repair(records);
+  EXPECT_THAT(out.actions, Contains(HasSubstr("log 1 chunk 3, queue 'one' in vhost '/': wholly "
+                                              "settled: removed")));
+  EXPECT_THAT(out.actions, Contains("body 65536/1: 1 references (was 2)"));
+  EXPECT_EQ(live_count(1), 0u);
+  EXPECT_EQ(live_count(2), 1u);
+}
+
 TEST_F(SharedRepair, ALogLearnsOfItsReferencesAndTheStoreOfItsStarts) {
   StoreRecords records = shared_records();
   records.state(1, {.head = 3, .next = 4, .live_count = 1, .live_bytes = 7, .delivered_mark = 3});

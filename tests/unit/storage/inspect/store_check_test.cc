@@ -55,6 +55,18 @@ TEST(StoreCheck, TellsEachFindingAndItsProgress) {
   EXPECT_GT(bytes, 100u);
 }
 
+// A queue that says it is empty is not read; one that says it is not sure is.
+TEST(StoreCheck, MessagesBehindAnEmptyStateAreHidden) {
+  LogStateRecord state{.head = 5, .next = 11, .live_count = 0, .live_bytes = 0};
+  state.delivered_mark = 6;
+  StoreRecords records = sound_records();
+  EXPECT_THAT(problems_of(records.state(1, state)),
+              ElementsAre(HasSubstr("messages S15 log 1, queue 'one' in vhost '/': says 0")));
+  state.estimated = true;
+  EXPECT_THAT(problems_of(records.state(1, state)),
+              ElementsAre(HasSubstr("counters S15 log 1, queue 'one' in vhost '/': says 0")));
+}
+
 // S15
 TEST(StoreCheck, CountersThatLieAreFound) {
   for (const int field : {0, 1}) {

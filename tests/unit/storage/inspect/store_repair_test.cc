@@ -109,6 +109,15 @@ TEST_F(StoreRepair, CountersAreCountedAgain) {
   EXPECT_EQ(state.delivered_mark, 6u);
 }
 
+TEST_F(StoreRepair, EstimatesAreCertainAgain) {
+  StoreRecords records = sound_records();
+  LogStateRecord state{.head = 5, .next = 11, .live_count = 3, .live_bytes = 7};
+  state.delivered_mark = 6;
+  state.estimated = true;
+  repair_of(records.state(1, state));
+  EXPECT_FALSE(state_of(path_, 1).estimated);
+}
+
 TEST_F(StoreRepair, ADamagedChunkIsHandedOutWithItsSettledSet) {
   StoreRecords records = sound_records();
   std::string value = StoreRecords::chunk_value(1, 5, {"aaa", "bb"});
