@@ -122,6 +122,17 @@ class Looking(StoreCase):
         for command in commands:
             self.assertRegex(document, rf"\b{command}\b")
 
+    def test_an_export_that_cannot_be_created_says_why(self):
+        there = self.folder / "there.jsonl"
+        there.write_text("mine", encoding="ascii")
+        for path, why in ((there, "File exists"),
+                          (self.folder / "nope" / "x", "No such file or directory")):
+            done = subprocess.run([DUMP, "-d", self.data, "export", "-o", str(path)],
+                                  capture_output=True, timeout=DUMP_SECONDS, check=False, text=True)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertEqual(done.stderr, f"warren-dump: cannot create '{path}': {why}\n")
+        self.assertEqual(there.read_text(encoding="ascii"), "mine")
+
     def test_exit_codes_and_help(self):
         self.assertIn(b"Subcommands", dump(self.data, "--help"))
         for command in ("messages", "export", "repair", "backup"):

@@ -33,15 +33,14 @@ struct ExportOptions {
 class Output {
  public:
   static Result<std::unique_ptr<Output>> open(const std::string& path) {
-    auto out = std::make_unique<Output>();
-    if (path.empty()) return out;
-    out->file_ = std::fopen(path.c_str(), "wbx");
-    if (out->file_ != nullptr) return out;
+    if (path.empty()) return std::make_unique<Output>(stdout);
+    std::FILE* const file = std::fopen(path.c_str(), "wbx");
+    if (file != nullptr) return std::make_unique<Output>(file);
     return Error{Errc::io_error,
                  fmt::format("cannot create '{}': {}", path,
                              std::error_code(errno, std::generic_category()).message())};
   }
-  Output() = default;
+  explicit Output(std::FILE* file) : file_(file) {}
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
   ~Output() {
@@ -61,7 +60,7 @@ class Output {
   }
 
  private:
-  std::FILE* file_ = stdout;
+  std::FILE* const file_;
 };
 
 class Exporter {
