@@ -122,6 +122,19 @@ class Looking(StoreCase):
         for command in commands:
             self.assertRegex(document, rf"\b{command}\b")
 
+    def test_numbers_at_the_edge_end(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"one", b"two"])
+        for last in (2**63, 2**64 - 1):
+            self.assertEqual(dump_lines(self.data, "messages", queue, "--from", str(last)), [])
+        self.assertEqual(len(dump_lines(self.data, "messages", queue, "--from", "0")), 2)
+        for command in ("messages", "export"):
+            for option in ("--from", "--limit"):
+                for value in ("-1", str(2**64), "1.5"):
+                    dump(self.data, command, queue, option, value, code=2)
+
     def test_an_export_that_cannot_be_created_says_why(self):
         there = self.folder / "there.jsonl"
         there.write_text("mine", encoding="ascii")

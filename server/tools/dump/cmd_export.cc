@@ -164,8 +164,9 @@ void add_export(CLI::App& app, const Common& common, Chosen& chosen) {
       "Definitions and messages as JSON lines, of one queue or of all: `import` makes\n"
       "the same bytes of them. The format is open: docs/dump.md.");
   add_filter_options(*command, options->filter, QueueOption::optional);
-  command->add_option("--limit", options->limit, "At most so many messages of a queue; 0: all")
-      ->type_name("N");
+  must_be_whole_number(
+      *command->add_option("--limit", options->limit, "At most so many messages of a queue; 0: all")
+           ->type_name("N"));
   command->add_flag("--users", options->users,
                     "Users and permissions too, with their password hashes");
   command->add_flag("--definitions", options->definitions_only, "No messages");

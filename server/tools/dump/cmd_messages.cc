@@ -107,7 +107,8 @@ void add_messages(CLI::App& app, const Common& common, Chosen& chosen) {
       "The messages of a queue that are not settled, in order; nothing is taken out.\n"
       "R marks those that would be delivered with the redelivered flag.");
   add_filter_options(*command, options->filter, QueueOption::required);
-  command->add_option("--limit", options->limit, "Stop after so many; 0: none")->type_name("N");
+  must_be_whole_number(*command->add_option("--limit", options->limit, "Stop after so many; 0: all")
+                            ->type_name("N"));
   command
       ->add_option("--format", options->format,
                    "table; json: one object a line with properties and body;\n"
