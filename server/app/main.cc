@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 #include "storage/base/log.h"
 
@@ -64,6 +65,10 @@ int main(int argc, char** argv) {
     return loaded.exit_code;
   }
   set_up_log(loaded.config->log_level);
+  if (const auto unknown = warren::config::unknown_environment(environ); !unknown.empty()) {
+    WLOG(warn, "environment variables are ignored: no such options names={}",
+         fmt::join(unknown, ","));
+  }
   const sigset_t signals = block_stop_signals();
 
   warren::app::Server server(*loaded.config);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -18,10 +19,11 @@ namespace warren::config {
 namespace {
 
 constexpr std::size_t kHelpColumn = 32;
+constexpr std::string_view kEnvironmentPrefix = "WARREN_";
 
 // --data-dir -> WARREN_DATA_DIR.
 std::string environment_name(std::string_view option) {
-  std::string name = "WARREN_";
+  std::string name(kEnvironmentPrefix);
   for (const char c : option) {
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
@@ -42,7 +44,8 @@ std::vector<std::string> with_environment(const CLI::App& app, std::vector<std::
     const std::string& name = option->get_lnames().front();
     if (name == "help" || name == "version" || given(args, "--" + name)) continue;
     const char* value = environment(environment_name(name).c_str());
-    if (value != nullptr) out.push_back(fmt::format("--{}={}", name, value));
+    // An empty one is unset: `NAME= warrend` means that.
+    if (value != nullptr && *value != '\0') out.push_back(fmt::format("--{}={}", name, value));
   }
   out.insert(out.end(), args.begin(), args.end());
   return out;
@@ -134,6 +137,27 @@ Loaded load_config(std::span<const char* const> args, const Environment& environ
     config.listen.push_back(*address);
   }
   return {.config = std::move(config), .text = {}, .exit_code = 0};
+}
+
+std::vector<std::string> unknown_environment(const char* const* environment) {
+  Config config;
+  RawOptions raw;
+  CLI::App app;
+  set_up(app);
+  add_options(app, config, raw);
+  const std::vector<const CLI::Option*> options = std::as_const(app).get_options();
+  std::vector<std::string> out;
+  for (; *environment != nullptr; ++environment) {
+    const std::string_view entry(*environment);
+    const std::string_view name = entry.substr(0, entry.find('='));
+    if (!name.starts_with(kEnvironmentPrefix)) continue;
+    if (std::ranges::none_of(options, [&](const CLI::Option* option) {
+          return environment_name(option->get_lnames().front()) == name;
+        })) {
+      out.emplace_back(name);
+    }
+  }
+  return out;
 }
 
 Loaded load_config(int argc, const char* const* argv) {

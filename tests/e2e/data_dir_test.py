@@ -131,6 +131,19 @@ class Refusals(unittest.TestCase):
             self.assertIn(options[0], done.stderr)
             self.assertEqual(done.stdout, "")
 
+    def test_an_environment_variable_that_is_empty_or_no_option_swallows_nothing(self):
+        broker = self.broker()
+        broker.environment = {"WARREN_DATA_DIR": "", "WARREN_LISTEN": "", "WARREN_DATADIR": "/x"}
+        broker.start()
+        self.assertEqual(broker.terminate(), 0)
+        log = broker.log_path.read_text(encoding="utf-8")
+        self.assertRegex(log, r"warn.* names=\S*\bWARREN_DATADIR\b")
+        self.assertNotRegex(log, r"names=\S*\bWARREN_LISTEN\b")
+        done = subprocess.run([pathlib.Path(PROGRAM).with_name("warren-dump"), "overview"],
+                              env={"WARREN_DATA_DIR": ""}, cwd=broker.folder,
+                              capture_output=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)  # ./data
+
     def test_help_and_version(self):
         for option, text in (("--help", "--data-dir"), ("--version", "warrend ")):
             done = subprocess.run([PROGRAM, option], capture_output=True, text=True, timeout=20,

@@ -39,7 +39,8 @@ void set_up(CLI::App& app, Common& common) {
   app.set_version_flag("--version", std::string("warren-dump ") + WARREN_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
-  if (const char* const directory = std::getenv("WARREN_DATA_DIR")) common.data_dir = directory;
+  const char* const directory = std::getenv("WARREN_DATA_DIR");
+  if (directory != nullptr && *directory != '\0') common.data_dir = directory;  // as warrend does
   app.add_option("--data-dir,-d", common.data_dir,
                  "The data directory of the broker (or WARREN_DATA_DIR)")
       ->type_name("DIR")

@@ -127,6 +127,24 @@ TEST(ConfigLoad, ABadValueInTheEnvironmentIsAUsageError) {
   EXPECT_EQ(load({}, {{"WARREN_THREADS", "many"}}).exit_code, kExitUsage);
 }
 
+TEST(ConfigLoad, AnEmptyEnvironmentVariableIsUnset) {
+  const Loaded loaded = load({"--listen", "127.0.0.1:5935"}, {{"WARREN_DATA_DIR", ""},
+                                                              {"WARREN_THREADS", ""},
+                                                              {"WARREN_CONFIG", ""},
+                                                              {"WARREN_LISTEN", ""}});
+  ASSERT_TRUE(loaded.config.has_value()) << loaded.text;
+  EXPECT_EQ(loaded.config->data_dir, "./data");
+  EXPECT_EQ(loaded.config->listen, (std::vector<ListenAddress>{{"127.0.0.1", 5935}}));
+}
+
+TEST(ConfigLoad, EnvironmentVariablesThatAreNoOptionAreTold) {
+  const char* const environment[] = {
+      "HOME=/root",       "WARREN_DATADIR=/x", "WARREN_DATA_DIR=/y", "WARREN_THREADS=",
+      "WARREN_CONFIG=/z", "WARREN_=1",         "XWARREN_A=1",        nullptr};
+  EXPECT_THAT(unknown_environment(environment),
+              ::testing::ElementsAre("WARREN_DATADIR", "WARREN_"));
+}
+
 TEST_F(ConfigFile, FillsWhatNeitherCommandLineNorEnvironmentSay) {
   write(
       "# a comment\n"
