@@ -34,7 +34,7 @@ class Output {
  public:
   static Result<std::unique_ptr<Output>> open(const std::string& path) {
     if (path.empty()) return std::make_unique<Output>(stdout);
-    std::FILE* const file = std::fopen(path.c_str(), "wbx");
+    std::FILE* const file = create_private_file(path);
     if (file != nullptr) return std::make_unique<Output>(file);
     return Error{Errc::io_error,
                  fmt::format("cannot create '{}': {}", path,
