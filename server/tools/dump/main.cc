@@ -11,6 +11,7 @@
 #include "storage/base/log.h"
 
 #include "server/tools/base/completion.h"
+#include "server/tools/base/parse_failure.h"
 #include "server/tools/dump/commands.h"
 
 namespace {
@@ -83,7 +84,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? warren::dump::kExitFine : warren::dump::kExitUsage;
+    const int code = warren::tools::report_parse_failure(app, error);
+    return code == 0 ? warren::dump::kExitFine : warren::dump::kExitUsage;
   }
   return chosen();
 }
