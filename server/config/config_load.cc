@@ -79,7 +79,7 @@ std::string in_file(const std::string& path, std::string_view name, std::string_
 // What CLI11 says of the config file names neither the file nor the place.
 std::string explain(const CLI::App& app, const CLI::ParseError& error,
                     const std::vector<std::string>& args) {
-  const std::string text = error.what();
+  std::string text = error.what();
   const auto files = app.get_config_ptr()->results();
   if (files.empty()) return text;
   const std::string& path = files.back();
