@@ -5,8 +5,10 @@
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -18,10 +20,12 @@ namespace warren::config {
 namespace {
 
 constexpr std::size_t kHelpColumn = 32;
+constexpr std::string_view kEnvironmentPrefix = "WARREN_";
+constexpr std::string_view kUnknownName = "INI was not able to parse ";  // CLI11's words
 
 // --data-dir -> WARREN_DATA_DIR.
 std::string environment_name(std::string_view option) {
-  std::string name = "WARREN_";
+  std::string name(kEnvironmentPrefix);
   for (const char c : option) {
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
@@ -42,10 +46,61 @@ std::vector<std::string> with_environment(const CLI::App& app, std::vector<std::
     const std::string& name = option->get_lnames().front();
     if (name == "help" || name == "version" || given(args, "--" + name)) continue;
     const char* value = environment(environment_name(name).c_str());
-    if (value != nullptr) out.push_back(fmt::format("--{}={}", name, value));
+    // An empty one is unset: `NAME= warrend` means that.
+    if (value != nullptr && *value != '\0') out.push_back(fmt::format("--{}={}", name, value));
   }
   out.insert(out.end(), args.begin(), args.end());
   return out;
+}
+
+// The first line of the file that begins with `name`; 0 when none does.
+std::size_t line_of(const std::string& path, std::string_view name) {
+  std::ifstream in(path);
+  std::size_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    std::string_view text = line;
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    if (!text.starts_with(name)) continue;
+    text.remove_prefix(name.size());
+    if (text.empty() || std::string_view(" \t\r=:").find(text.front()) != std::string_view::npos) {
+      return number;
+    }
+  }
+  return 0;
+}
+
+std::string in_file(const std::string& path, std::string_view name, std::string_view why) {
+  const std::size_t line = line_of(path, name);
+  if (line == 0) return fmt::format("'{}': {}", path, why);
+  return fmt::format("'{}', line {}: {}", path, line, why);
+}
+
+// What CLI11 says of the config file names neither the file nor the place.
+std::string explain(const CLI::App& app, const CLI::ParseError& error,
+                    const std::vector<std::string>& args) {
+  std::string text = error.what();
+  const auto files = app.get_config_ptr()->results();
+  if (files.empty()) return text;
+  const std::string& path = files.back();
+  if (dynamic_cast<const CLI::ConfigError*>(&error) != nullptr) {
+    if (!text.starts_with(kUnknownName)) {  // "NAME: This option is not allowed ..."
+      const std::size_t colon = text.find(':');
+      const std::string name = text.substr(0, colon);
+      return in_file(path, name, fmt::format("'{}' cannot be set in a file", name));
+    }
+    const std::string name = text.substr(kUnknownName.size());
+    const std::string section = name.substr(0, name.find('.'));
+    if (section == name) return in_file(path, name, fmt::format("unknown name '{}'", name));
+    return in_file(path, fmt::format("[{}]", section),
+                   fmt::format("unknown name '{}': there are no sections", name));
+  }
+  // "--threads: Value ...": of the file, unless it was typed.
+  if (!text.starts_with("--")) return text;
+  const std::string option = text.substr(0, text.find(':'));
+  const std::string name = option.substr(2);
+  if (given(args, option) || line_of(path, name) == 0) return text;
+  return in_file(path, name, text);
 }
 
 Loaded usage_error(std::string_view why) {
@@ -115,15 +170,15 @@ Loaded load_config(std::span<const char* const> args, const Environment& environ
   std::vector<std::string> typed;
   if (!args.empty()) typed.assign(args.begin() + 1, args.end());
   typed = with_environment(app, std::move(typed), environment);
-  std::reverse(typed.begin(), typed.end());  // CLI11 takes them from the back
+  std::vector<std::string> backwards(typed.rbegin(), typed.rend());  // as CLI11 takes them
   try {
-    app.parse(typed);
+    app.parse(backwards);
   } catch (const CLI::CallForHelp&) {
     return {.config = std::nullopt, .text = app.help(), .exit_code = 0};
   } catch (const CLI::CallForVersion& version) {
     return {.config = std::nullopt, .text = fmt::format("{}\n", version.what()), .exit_code = 0};
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
+    return usage_error(explain(app, error, typed));
   }
 
   if (config.data_dir.empty()) return usage_error("--data-dir: must not be empty");
@@ -134,6 +189,27 @@ Loaded load_config(std::span<const char* const> args, const Environment& environ
     config.listen.push_back(*address);
   }
   return {.config = std::move(config), .text = {}, .exit_code = 0};
+}
+
+std::vector<std::string> unknown_environment(const char* const* environment) {
+  Config config;
+  RawOptions raw;
+  CLI::App app;
+  set_up(app);
+  add_options(app, config, raw);
+  const std::vector<const CLI::Option*> options = std::as_const(app).get_options();
+  std::vector<std::string> out;
+  for (; *environment != nullptr; ++environment) {
+    const std::string_view entry(*environment);
+    const std::string_view name = entry.substr(0, entry.find('='));
+    if (!name.starts_with(kEnvironmentPrefix)) continue;
+    if (std::ranges::none_of(options, [&](const CLI::Option* option) {
+          return environment_name(option->get_lnames().front()) == name;
+        })) {
+      out.emplace_back(name);
+    }
+  }
+  return out;
 }
 
 Loaded load_config(int argc, const char* const* argv) {

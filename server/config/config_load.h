@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "storage/base/result.h"
 
@@ -30,6 +31,9 @@ using Environment = std::function<const char*(const char* name)>;
 // `args` is argv, program name first.
 Loaded load_config(std::span<const char* const> args, const Environment& environment);
 Loaded load_config(int argc, const char* const* argv);
+
+// The names in `environment` (as environ) that look like options, WARREN_SOMETHING, and are none.
+std::vector<std::string> unknown_environment(const char* const* environment);
 
 // "127.0.0.1:5672", "[::1]:5672", "localhost:0".
 Result<ListenAddress> parse_listen_address(const std::string& text);

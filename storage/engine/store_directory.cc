@@ -143,9 +143,9 @@ Status create_directory(const std::string& path) {
   return sync_directory(parent.empty() ? "/" : parent.string());
 }
 
-enum class Contents { nothing, marker };
+enum class Contents { nothing, marker, foreign };
 
-// Ours, or free to become ours; an error otherwise. Changes nothing.
+// An error when it cannot be said, or when the marker is not of this version. Changes nothing.
 Result<Contents> inspect(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -172,12 +172,15 @@ Result<Contents> inspect(const std::string& path) {
     foreign =
         foreign || (name != kMarkerTemporaryName && name != kLockName && name != "lost+found");
   }
-  if (foreign) {
-    return Error{
-        Errc::not_a_store,
-        fmt::format("'{}' holds files, but no Warren store; give an empty directory", path)};
-  }
-  return Contents::nothing;
+  return foreign ? Contents::foreign : Contents::nothing;
+}
+
+// Ours, or free to become ours; an error otherwise. Changes nothing.
+Result<Contents> inspect_to_write(const std::string& path) {
+  WARREN_TRY(const Contents contents, inspect(path));
+  if (contents != Contents::foreign) return contents;
+  return Error{Errc::not_a_store,
+               fmt::format("'{}' holds files, but no Warren store; give an empty directory", path)};
 }
 
 Result<int> take_lock(const std::string& path) {
@@ -219,7 +222,7 @@ Result<StoreMarker> read_store_marker(const std::string& path) {
 }
 
 Status create_store_marker(const std::string& path, const std::string& store_id) {
-  WARREN_TRY(const Contents contents, inspect(path));
+  WARREN_TRY(const Contents contents, inspect_to_write(path));
   if (contents == Contents::marker) {
     return Error{Errc::in_use, fmt::format("'{}' holds a store already", path)};
   }
@@ -246,13 +249,13 @@ std::string StoreDirectory::database_path() const {
 }
 
 Result<StoreDirectory> StoreDirectory::open(const std::string& path) {
-  WARREN_TRY(Contents contents, inspect(path));
+  WARREN_TRY(Contents contents, inspect_to_write(path));
   std::error_code error;
   if (!fs::exists(path, error)) WARREN_CHECK(create_directory(path));
   WARREN_TRY(const int lock_fd, take_lock(path + "/" + kLockName));
   StoreDirectory out(path, lock_fd);
   // Another process may have made a store of it before we had the lock.
-  WARREN_TRY(contents, inspect(path));
+  WARREN_TRY(contents, inspect_to_write(path));
   const std::string marker = path + "/" + kMarkerName;
   if (contents == Contents::nothing) {
     WARREN_TRY(out.store_id_, make_store_id());

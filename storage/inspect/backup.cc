@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kMarkerName = "WARREN";
 constexpr std::string_view kNoteHead = "warren format ";
 constexpr std::string_view kNoteId = " id ";
 
@@ -64,15 +65,30 @@ Status must_be_free(const std::string& target) {
                fmt::format("'{}' is not empty: a restore makes a new directory", target)};
 }
 
+// A backup in a data directory would be lost with it.
+Status must_be_outside_stores(const std::string& directory) {
+  std::error_code error;
+  const fs::path whole = fs::weakly_canonical(fs::absolute(directory, error), error);
+  if (error) return os_error("look for", directory, error);
+  if (fs::exists(whole / kMarkerName, error)) {
+    return Error{Errc::invalid_argument,
+                 fmt::format("'{}' is a data directory, not one for backups", directory)};
+  }
+  for (fs::path above = whole.parent_path();; above = above.parent_path()) {
+    if (fs::exists(above / kMarkerName, error)) {
+      return Error{Errc::invalid_argument,
+                   fmt::format("'{}' lies in the data directory '{}'", directory, above.string())};
+    }
+    if (above == above.parent_path()) return {};
+  }
+}
+
 }  // namespace
 
 Result<BackupEntry> make_backup(StoreView& view, const std::string& directory,
                                 std::function<void()> progress) {
+  WARREN_CHECK(must_be_outside_stores(directory));
   std::error_code error;
-  if (fs::exists(directory + "/WARREN", error)) {
-    return Error{Errc::invalid_argument,
-                 fmt::format("'{}' is a data directory, not one for backups", directory)};
-  }
   fs::create_directories(directory, error);
   if (error) return os_error("create", directory, error);
   if (!fs::is_empty(directory, error)) {

@@ -126,7 +126,7 @@ Seq chunk_base_for(KvStore& store, LogId log, Seq seq) {
   if (seq == 0 || !meets(0)) return seq;
   Seq low = 0;
   for (Seq high = seq; low < high;) {
-    const Seq middle = low + (high - low + 1) / 2;
+    const Seq middle = high - (high - low) / 2;  // rounded up
     if (meets(middle)) {
       low = middle;
     } else {

@@ -114,6 +114,23 @@ class Moving(StoreCase):
         self.broker.start()
         self.assertEqual(self.bodies(self.channel(), queue, 4), [b"1", b"2", b"1", b"2"])
 
+    def test_an_import_of_what_is_there_already_writes_nothing(self):
+        channel = self.confirming()
+        channel.queue_declare(self.name(), durable=True)
+        path = self.folder / "same.jsonl"
+        path.write_bytes(dump(self.data, "export", "--definitions"))
+        lines = path.read_bytes().splitlines(keepends=True)
+        empty = self.folder / "empty.jsonl"
+        empty.write_bytes(lines[0] + lines[-1])
+        channel.connection.close()
+        self.broker.terminate()
+        for arguments, known in (([str(path)], len(lines) - 2), ([str(path), "--keep"],
+                                 len(lines) - 2), ([str(empty)], 0)):
+            self.assertEqual(dump_lines(self.data, "import", *arguments),
+                             [{"imported": True, "definitions": 0, "definitions_present": known,
+                               "messages": 0}])
+            dump(self.data, "check")
+
     def test_an_imported_policy_is_in_force(self):
         channel = self.confirming()
         queue = self.name()

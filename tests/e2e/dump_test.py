@@ -122,11 +122,41 @@ class Looking(StoreCase):
         for command in commands:
             self.assertRegex(document, rf"\b{command}\b")
 
+    def test_numbers_at_the_edge_end(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"one", b"two"])
+        for last in (2**63, 2**64 - 1):
+            self.assertEqual(dump_lines(self.data, "messages", queue, "--from", str(last)), [])
+        self.assertEqual(len(dump_lines(self.data, "messages", queue, "--from", "0")), 2)
+        for command in ("messages", "export"):
+            for option in ("--from", "--limit"):
+                for value in ("-1", str(2**64), "1.5"):
+                    dump(self.data, command, queue, option, value, code=2)
+
+    def test_an_export_that_cannot_be_created_says_why(self):
+        there = self.folder / "there.jsonl"
+        there.write_text("mine", encoding="ascii")
+        for path, why in ((there, "File exists"),
+                          (self.folder / "nope" / "x", "No such file or directory")):
+            done = subprocess.run([DUMP, "-d", self.data, "export", "-o", str(path)],
+                                  capture_output=True, timeout=DUMP_SECONDS, check=False, text=True)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertEqual(done.stderr, f"warren-dump: cannot create '{path}': {why}\n")
+        self.assertEqual(there.read_text(encoding="ascii"), "mine")
+
     def test_exit_codes_and_help(self):
         self.assertIn(b"Subcommands", dump(self.data, "--help"))
         for command in ("messages", "export", "repair", "backup"):
             self.assertIn(b"Options", dump(self.data, command, "--help"))
-        dump(self.data, "no-such-command", code=2)
+        for typed, told in (("no-such-command", "'no-such-command' is no command"),
+                            ("--bogus", "'--bogus' is no option of all commands")):
+            done = subprocess.run([DUMP, "-d", self.data, typed], capture_output=True,
+                                  timeout=DUMP_SECONDS, check=False, text=True)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(told, done.stderr)
+        dump(self.data, code=2)
         dump(self.data, "messages", code=2)
         dump(self.data, "messages", "q", "--newer", "soon", code=2)
         dump(self.data, "messages", "no such queue", code=1)
@@ -134,7 +164,11 @@ class Looking(StoreCase):
         self.assertFalse((self.folder / "nothing").exists())
         (self.folder / "foreign").mkdir(exist_ok=True)
         (self.folder / "foreign" / "file").write_text("x", encoding="ascii")
-        dump(self.folder / "foreign", "check", code=3)
+        done = subprocess.run([DUMP, "-d", self.folder / "foreign", "check"], capture_output=True,
+                              timeout=DUMP_SECONDS, check=False, text=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("holds no Warren store", done.stderr)
+        self.assertNotIn("empty directory", done.stderr)  # what a broker would want
 
     def test_bash_completes_commands_and_options(self):
         script = dump(self.data, "completion").decode()
@@ -245,6 +279,15 @@ class UnderLoad(StoreCase):
             self.assertEqual(bodies, sent[:len(bodies)], "a message that was never sent")
             broker.close()
         self.assertGreater(len(moments[-1][1]), len(moments[0][1]))
+
+    def test_no_backup_lies_in_a_data_directory(self):
+        before = fingerprint(self.data).keys()
+        for inside in (".", "bk", "db/bk", "../data/bk"):
+            done = subprocess.run([DUMP, "-d", ".", "backup", inside], cwd=self.data, text=True,
+                                  capture_output=True, timeout=DUMP_SECONDS, check=False)
+            self.assertEqual(done.returncode, 1, inside)
+            self.assertIn("data directory", done.stderr)
+        self.assertEqual(fingerprint(self.data).keys(), before)
 
     def test_the_next_backup_copies_only_what_is_new(self):
         channel = self.confirming()

@@ -204,6 +204,8 @@ class PerfFailures(PerfCase):
         perf("throughput", "-s", "large", code=2)
         perf("plot", str(self.folder / "none.csv"), code=2)
         perf(code=2)
+        self.assertIn("'bogus' is no command", self.refused(2, "bogus"))
+        self.assertIn("'foo' is no command", perf("churn", "foo", code=2)[1])
         self.assertIn("--pid", self.refused(2, "throughput", "--uri", self.uri, "--pid",
                                             "999999999"))
         self.assertIn("0 is no rate", self.refused(2, "rates", "--uri", self.uri, "--rates", "0"))

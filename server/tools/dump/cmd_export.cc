@@ -33,15 +33,14 @@ struct ExportOptions {
 class Output {
  public:
   static Result<std::unique_ptr<Output>> open(const std::string& path) {
-    auto out = std::make_unique<Output>();
-    if (path.empty()) return out;
-    out->file_ = std::fopen(path.c_str(), "wbx");
-    if (out->file_ != nullptr) return out;
+    if (path.empty()) return std::make_unique<Output>(stdout);
+    std::FILE* const file = create_private_file(path);
+    if (file != nullptr) return std::make_unique<Output>(file);
     return Error{Errc::io_error,
                  fmt::format("cannot create '{}': {}", path,
                              std::error_code(errno, std::generic_category()).message())};
   }
-  Output() = default;
+  explicit Output(std::FILE* file) : file_(file) {}
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
   ~Output() {
@@ -61,7 +60,7 @@ class Output {
   }
 
  private:
-  std::FILE* file_ = stdout;
+  std::FILE* const file_;
 };
 
 class Exporter {
@@ -165,8 +164,9 @@ void add_export(CLI::App& app, const Common& common, Chosen& chosen) {
       "Definitions and messages as JSON lines, of one queue or of all: `import` makes\n"
       "the same bytes of them. The format is open: docs/dump.md.");
   add_filter_options(*command, options->filter, QueueOption::optional);
-  command->add_option("--limit", options->limit, "At most so many messages of a queue; 0: all")
-      ->type_name("N");
+  must_be_whole_number(
+      *command->add_option("--limit", options->limit, "At most so many messages of a queue; 0: all")
+           ->type_name("N"));
   command->add_flag("--users", options->users,
                     "Users and permissions too, with their password hashes");
   command->add_flag("--definitions", options->definitions_only, "No messages");

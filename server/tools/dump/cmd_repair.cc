@@ -40,7 +40,7 @@ class Quarantine {
   }
 
   Status add(const storage::QuarantinedRecord& record) {
-    if (file_ == nullptr) file_ = std::fopen(path_.c_str(), "wbx");
+    if (file_ == nullptr) file_ = create_private_file(path_);
     if (file_ == nullptr) return os_error("create");
     boost::json::object line;
     line["family"] = storage::kFamilyNames[storage::family_index(record.family)];

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 namespace warren::dump {
@@ -15,6 +16,11 @@ int fail(int exit_code, const Error& error) {
 
 int cannot_open(const Error& error) {
   return fail(kExitCannotOpen, error);
+}
+
+std::FILE* create_private_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  return fd < 0 ? nullptr : ::fdopen(fd, "wb");
 }
 
 void say(const std::string& text) {

@@ -3,6 +3,7 @@
 // exit code.
 #pragma once
 
+#include <cstdio>
 #include <functional>
 #include <string>
 
@@ -46,6 +47,8 @@ void add_repair(CLI::App& app, const Common& common, Chosen& chosen);
 int fail(int exit_code, const Error& error);
 // Of an error while a store is opened.
 int cannot_open(const Error& error);
+// A new file for the owner alone: it may hold messages and password hashes. nullptr: see errno.
+std::FILE* create_private_file(const std::string& path);
 // A line on stderr.
 void say(const std::string& text);
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/tools/dump/filter_options.h"
 
+#include <charconv>
+#include <system_error>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -30,8 +33,10 @@ void add_filter_options(CLI::App& command, FilterOptions& options, QueueOption q
   command.add_option("--vhost", options.vhost, "Its virtual host")
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_option("--from", options.from, "Start at this position; the first one ever was 1")
-      ->type_name("POSITION");
+  must_be_whole_number(
+      *command
+           .add_option("--from", options.from, "Start at this position; the first one ever was 1")
+           ->type_name("POSITION"));
   command
       .add_option("--newer", options.newer,
                   "Published since this time (UTC, 2026-01-31T10:00:00) or age (90s, 15m, 2h, 7d)")
@@ -50,6 +55,17 @@ void add_filter_options(CLI::App& command, FilterOptions& options, QueueOption q
   command.add_option("--header", options.headers, "With this header; may be repeated")
       ->type_name("NAME=VALUE");
   command.add_option("--id", options.message_id, "With this message-id")->type_name("ID");
+}
+
+void must_be_whole_number(CLI::Option& option) {
+  const auto check = [](const std::string& text) {
+    std::uint64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stop == end) return std::string();
+    return fmt::format("'{}' is not a whole number from 0 on", text);
+  };
+  option.check(CLI::Validator(check, ""));
 }
 
 Error no_such_queue(const FilterOptions& options) {

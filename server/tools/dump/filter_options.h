@@ -12,7 +12,8 @@
 
 namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace warren::dump {
 
@@ -30,6 +31,9 @@ struct FilterOptions {
 
 enum class QueueOption : std::uint8_t { required, optional };
 void add_filter_options(CLI::App& command, FilterOptions& options, QueueOption queue);
+
+// Refuses what std::uint64_t cannot hold: CLI11 takes -1, and what is too large, for its largest.
+void must_be_whole_number(CLI::Option& option);
 
 Error no_such_queue(const FilterOptions& options);
 

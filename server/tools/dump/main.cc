@@ -6,10 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "storage/base/log.h"
 
 #include "server/tools/base/completion.h"
+#include "server/tools/base/parse_failure.h"
 #include "server/tools/dump/commands.h"
 
 namespace {
@@ -23,6 +25,11 @@ void raise_file_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   static_cast<void>(::setrlimit(RLIMIT_NOFILE, &files));
+}
+
+// As of the broker: what is restored or imported gets 0750 and 0640 at most, and so do backups.
+void narrow_rights() {
+  ::umask(::umask(077) | 027);
 }
 
 // What the engine says goes to stderr, so that stdout is only what was asked for.
@@ -39,7 +46,8 @@ void set_up(CLI::App& app, Common& common) {
   app.set_version_flag("--version", std::string("warren-dump ") + WARREN_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
-  if (const char* const directory = std::getenv("WARREN_DATA_DIR")) common.data_dir = directory;
+  const char* const directory = std::getenv("WARREN_DATA_DIR");
+  if (directory != nullptr && *directory != '\0') common.data_dir = directory;  // as warrend does
   app.add_option("--data-dir,-d", common.data_dir,
                  "The data directory of the broker (or WARREN_DATA_DIR)")
       ->type_name("DIR")
@@ -58,6 +66,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);
   set_up_log();
   raise_file_limit();
+  narrow_rights();
   Common common;
   Chosen chosen;
   CLI::App app{"Looks into a Warren store: what is in it, is it sound, copies of it."};
@@ -75,7 +84,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? warren::dump::kExitFine : warren::dump::kExitUsage;
+    const int code = warren::tools::report_parse_failure(app, error);
+    return code == 0 ? warren::dump::kExitFine : warren::dump::kExitUsage;
   }
   return chosen();
 }

@@ -81,9 +81,10 @@ bool StoreWriter::append(Message message) {
 Status StoreWriter::finish() {
   ++barriers_;
   store_->shard(0).barrier(storage::CommitToken{});
-  while (barriers_ > 0) {
+  while (true) {
     end_turn();
-    if (!run_posted(true)) break;
+    // With nothing to commit the turn itself ends the barrier: nobody would post anything.
+    if (barriers_ == 0 || !run_posted(true)) break;
   }
   const Status closed = store_->close();
   const std::lock_guard lock(mutex_);

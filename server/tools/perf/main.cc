@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "server/tools/base/completion.h"
+#include "server/tools/base/parse_failure.h"
 #include "server/tools/perf/commands.h"
 #include "server/tools/perf/connect.h"
 
@@ -37,7 +38,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? warren::perf::kExitFine : warren::perf::kExitUsage;
+    const int code = warren::tools::report_parse_failure(app, error);
+    return code == 0 ? warren::perf::kExitFine : warren::perf::kExitUsage;
   }
   return chosen();
 }

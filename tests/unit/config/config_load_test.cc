@@ -2,6 +2,7 @@
 // What an operator may write, and what is refused with a text that names it.
 #include "server/config/config_load.h"
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -127,6 +128,24 @@ TEST(ConfigLoad, ABadValueInTheEnvironmentIsAUsageError) {
   EXPECT_EQ(load({}, {{"WARREN_THREADS", "many"}}).exit_code, kExitUsage);
 }
 
+TEST(ConfigLoad, AnEmptyEnvironmentVariableIsUnset) {
+  const Loaded loaded = load({"--listen", "127.0.0.1:5935"}, {{"WARREN_DATA_DIR", ""},
+                                                              {"WARREN_THREADS", ""},
+                                                              {"WARREN_CONFIG", ""},
+                                                              {"WARREN_LISTEN", ""}});
+  ASSERT_TRUE(loaded.config.has_value()) << loaded.text;
+  EXPECT_EQ(loaded.config->data_dir, "./data");
+  EXPECT_EQ(loaded.config->listen, (std::vector<ListenAddress>{{"127.0.0.1", 5935}}));
+}
+
+TEST(ConfigLoad, EnvironmentVariablesThatAreNoOptionAreTold) {
+  const char* const environment[] = {
+      "HOME=/root",       "WARREN_DATADIR=/x", "WARREN_DATA_DIR=/y", "WARREN_THREADS=",
+      "WARREN_CONFIG=/z", "WARREN_=1",         "XWARREN_A=1",        nullptr};
+  EXPECT_THAT(unknown_environment(environment),
+              ::testing::ElementsAre("WARREN_DATADIR", "WARREN_"));
+}
+
 TEST_F(ConfigFile, FillsWhatNeitherCommandLineNorEnvironmentSay) {
   write(
       "# a comment\n"
@@ -149,6 +168,30 @@ TEST_F(ConfigFile, UnknownNamesAndMissingFilesAreUsageErrors) {
   EXPECT_EQ(unknown.exit_code, kExitUsage);
   EXPECT_THAT(unknown.text, HasSubstr("thraeds"));
   EXPECT_EQ(load({"--config", "/nonexistent/warren.conf"}).exit_code, kExitUsage);
+}
+
+TEST_F(ConfigFile, ErrorsNameTheFileAndTheLine) {
+  const std::vector<std::array<const char*, 3>> cases = {
+      {"# a comment\n\nbogus = 1\n", ", line 3", "unknown name 'bogus'"},
+      {"heartbeat = 1\n[server]\nthreads = 2\n", ", line 2", "there are no sections"},
+      {"server.threads = 2\n", "'server.threads'", "there are no sections"},
+      {"heartbeat = 1\n  threads=0\n", ", line 2", "--threads"},
+      {"max-message-size = \"large\"\n", ", line 1", "--max-message-size"},
+      {"help = true\n", ", line 1", "cannot be set in a file"},
+      {"frame-max 8192\n", ", line 1", "unknown name 'frame-max 8192'"},
+  };
+  for (const auto& [text, place, why] : cases) {
+    write(text);
+    const Loaded loaded = load({"--config", path_.c_str()});
+    EXPECT_EQ(loaded.exit_code, kExitUsage) << text;
+    EXPECT_THAT(loaded.text, HasSubstr("'" + path_ + "'"));
+    EXPECT_THAT(loaded.text, HasSubstr(place));
+    EXPECT_THAT(loaded.text, HasSubstr(why));
+  }
+  // What was typed is not of the file.
+  write("threads = 2\n");
+  EXPECT_THAT(load({"--config", path_.c_str(), "--threads", "0"}).text,
+              ::testing::Not(HasSubstr(path_)));
 }
 
 }  // namespace

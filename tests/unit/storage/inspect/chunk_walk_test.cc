@@ -211,6 +211,7 @@ TEST(ChunkBaseFor, FindsTheChunkThatWouldHoldASeq) {
   EXPECT_EQ(chunk_base_for(*store, LogId(7), 5000), 100u);
   EXPECT_EQ(chunk_base_for(*store, LogId(7), 9), 9u);
   EXPECT_EQ(chunk_base_for(*store, LogId(6), 50), 50u);
+  EXPECT_EQ(chunk_base_for(*store, LogId(7), kMax), 100u);
 }
 
 }  // namespace
