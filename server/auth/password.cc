@@ -54,6 +54,15 @@ std::optional<std::string> from_base64(std::string_view text) {
   return out;
 }
 
+// Salt and hash; nothing when they do not parse or have another algorithm's size.
+std::optional<std::string> salted_hash_of(const storage::UserDefinition& user,
+                                          const EVP_MD* algorithm) {
+  std::optional<std::string> stored = from_base64(user.password_hash);
+  const auto hash_size = static_cast<std::size_t>(EVP_MD_get_size(algorithm));
+  if (!stored || stored->size() != sizeof(Salt) + hash_size) return std::nullopt;
+  return stored;
+}
+
 }  // namespace
 
 Salt random_salt() {
@@ -69,13 +78,19 @@ std::string hash_password(std::string_view password, Salt salt) {
   return to_base64(salted_hash);
 }
 
+bool valid_password_hash(const storage::UserDefinition& user) {
+  if (user.password_hash.empty()) return true;
+  const EVP_MD* algorithm = algorithm_named(user.hashing_algorithm);
+  return algorithm != nullptr && salted_hash_of(user, algorithm).has_value();
+}
+
 bool verify_password(const storage::UserDefinition& user, std::string_view password) {
   if (password.empty()) return false;
   const EVP_MD* algorithm = algorithm_named(user.hashing_algorithm);
   if (algorithm == nullptr) return false;
-  const std::optional<std::string> stored = from_base64(user.password_hash);
+  const std::optional<std::string> stored = salted_hash_of(user, algorithm);
+  if (!stored) return false;
   const auto hash_size = static_cast<std::size_t>(EVP_MD_get_size(algorithm));
-  if (!stored || stored->size() != sizeof(Salt) + hash_size) return false;
   const Bytes salt = Bytes(*stored).substr(0, sizeof(Salt));
   const Bytes expected = Bytes(*stored).substr(sizeof(Salt));
   const std::string actual = digest(algorithm, salt, password);

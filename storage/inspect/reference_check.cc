@@ -40,13 +40,25 @@ class ReferenceCheck {
   void check(const QueueDefinition& queue) { need(VhostDefinition{queue.vhost}); }
   void check(const BindingDefinition& binding) {
     need(VhostDefinition{binding.vhost});
-    if (binding.destination_kind != BindingDestination::queue) return;
+    need_exchange(binding.vhost, binding.source);
+    if (binding.destination_kind == BindingDestination::exchange) {
+      return need_exchange(binding.vhost, binding.destination);
+    }
     QueueDefinition queue;
     queue.vhost = binding.vhost;
     queue.name = binding.destination;
     need(queue);
   }
   void check(const PolicyDefinition& policy) { need(VhostDefinition{policy.vhost}); }
+
+  // Those of every vhost have no record: their names are reserved.
+  void need_exchange(const std::string& vhost, const std::string& name) {
+    if (name.empty() || name.starts_with("amq.")) return;
+    ExchangeDefinition exchange;
+    exchange.vhost = vhost;
+    exchange.name = name;
+    need(exchange);
+  }
 
   void need(const Definition& wanted) {
     if (known_.contains(encode_definition_key(wanted))) return;

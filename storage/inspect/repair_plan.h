@@ -38,8 +38,12 @@ inline constexpr Bytes kBehindQueueKind("\x06", 1);
 // Finds what has to be done. Bound: the batch grows with the damage, not with the store.
 class RepairPlan {
  public:
-  RepairPlan(StoreView& view, const RepairOptions& options)
-      : view_(view), options_(options), losses_(view.database->damaged_tables()) {}
+  // `log_salvaged`: records of a write-ahead log are missing, whosesoever they were.
+  RepairPlan(StoreView& view, const RepairOptions& options, bool log_salvaged)
+      : view_(view),
+        options_(options),
+        log_salvaged_(log_salvaged),
+        losses_(view.database->damaged_tables()) {}
 
   Status make();
 
@@ -101,6 +105,7 @@ class RepairPlan {
 
   StoreView& view_;
   const RepairOptions& options_;
+  const bool log_salvaged_;
   const TableLosses losses_;
   Catalog catalog_;
   KvBatch batch_;

@@ -66,7 +66,8 @@ LogStateRecord RepairPlan::wanted_state(LogId log, const LogStateRecord& state,
     wanted.head = state.head;  // sound as it is
   }
   // What is back was settled, hence delivered or dropped.
-  if (miscounted) wanted.delivered_mark = std::max(wanted.delivered_mark, found.doubtful_last);
+  const Seq doubtful = log_salvaged_ ? found.last : found.doubtful_last;
+  if (miscounted) wanted.delivered_mark = std::max(wanted.delivered_mark, doubtful);
   return wanted;
 }
 
@@ -83,6 +84,12 @@ std::string RepairPlan::count_losses(LogId log, const LogStateRecord& state, con
   const std::uint64_t again = found.count - std::min(said, found.count);
   const std::uint64_t least = said - std::min(said, found.count);
   const std::uint64_t most = said - std::min(said, sure);
+  if (log_salvaged_) {
+    report_.lost_at_least += least;
+    report_.lost_at_most += most;
+    if (least > 0) return fmt::format("; at least {} messages are lost", least);
+    return fmt::format("; at least {} settled messages come again", again);
+  }
   if (!lost || most == 0) {
     return again > 0 && found.doubtful > 0 ? fmt::format("; {} settled messages come again", again)
                                            : "";

@@ -63,8 +63,9 @@ struct CheckObserver {
 // An error only if the store cannot be read at all.
 Result<StoreCheck> check_store(KvStore& store, const CheckObserver& observer = {});
 
-// Definitions that refer to something which has no record: permissions to users and vhosts, queues
-// and exchanges to vhosts, bindings to queues. (Exchanges may be built in.)
+// Definitions that refer to something which has no record: permissions to users and vhosts, queues,
+// exchanges and policies to vhosts, bindings to exchanges (but for those of every vhost) and
+// queues.
 std::vector<Finding> check_references(const Catalog& catalog);
 
 // Damage in the files below: write-ahead logs changed in what had been written whole, tables that

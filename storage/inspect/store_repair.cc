@@ -13,13 +13,14 @@
 namespace warren::storage {
 namespace {
 
-// Every record of the log that can still be read goes into tables; what is missing between them
-// shows as counters that do not fit, and is repaired as such.
+// Every record of the log that can still be read is kept, also those right behind a damaged one;
+// what is missing between them shows as counters that do not fit, and is repaired as such.
 Status salvage_logs(const std::string& database, const RepairOptions& options,
                     RepairReport& report) {
   WARREN_TRY(const std::vector<DamagedLog> damaged, find_damaged_logs(database));
   if (damaged.empty()) return {};
   if (!options.salvage_log) return check_write_ahead_logs(database);
+  report.log_salvaged = true;
   for (const DamagedLog& log : damaged) {
     ++report.actions;
     if (options.on_action) {
@@ -31,6 +32,14 @@ Status salvage_logs(const std::string& database, const RepairOptions& options,
   }
   if (options.dry_run) return {};
   if (options.before_change) WARREN_CHECK(options.before_change());
+  for (const DamagedLog& log : damaged) {
+    WARREN_TRY(const std::uint64_t records, salvage_log_file(log.path));
+    if (options.on_action) {
+      options.on_action("write-ahead log",
+                        fmt::format("'{}' has {} records that can be read", log.path, records));
+    }
+  }
+  // Into tables, so that no log has a gap; on past a torn tail, too, if more logs follow.
   RocksSettings settings;
   settings.skip_damaged_log_records = true;
   WARREN_TRY(const std::unique_ptr<KvStore> store, open_rocks_store(database, settings));
@@ -56,11 +65,12 @@ Result<RepairReport> repair_store(const std::string& data_dir, const RepairOptio
   RepairReport logs;
   WARREN_CHECK(salvage_logs(database, options, logs));
   WARREN_TRY(StoreView view, open_store_view(data_dir, Tables::mended));
-  RepairPlan plan(view, options);
+  RepairPlan plan(view, options, logs.log_salvaged);
   WARREN_CHECK(plan.make());
   WARREN_CHECK(view.database->close());
   RepairReport report = plan.report();
   report.actions += logs.actions;
+  report.log_salvaged = logs.log_salvaged;
   const std::vector<DamagedTable>& damaged = view.database->damaged_tables();
   if (options.dry_run || (plan.batch().empty() && damaged.empty())) return report;
   for (const DamagedTable& table : damaged) {

@@ -48,6 +48,9 @@ struct RepairReport {
   // Messages, as far as the counts of their queues tell.
   std::uint64_t lost_at_least = 0;
   std::uint64_t lost_at_most = 0;
+  // Records of a write-ahead log are lost: those of them that had the last count of a queue took it
+  // along, and lost_at_most says nothing.
+  bool log_salvaged = false;
   std::vector<std::string> by_hand;  // what no program can decide
 };
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "storage/base/bytes.h"
 
@@ -26,5 +27,14 @@ struct LogScan {
 };
 
 LogScan scan_log(Bytes file);
+
+// A log of exactly the records that are whole in `file`, in their order, as long as `file` at least
+// (the rest is zeros, as behind a torn tail). RocksDB by itself gives up the rest of a block behind
+// a damaged record.
+struct SalvagedLog {
+  std::string content;
+  std::uint64_t records = 0;
+};
+SalvagedLog salvage_log(Bytes file);
 
 }  // namespace warren::storage

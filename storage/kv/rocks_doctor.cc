@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -59,6 +60,31 @@ Status cut_file(const std::string& path, std::uint64_t bytes) {
   return cut ? Status() : os_error("shorten", path, error);
 }
 
+// A new file under this name; fsynced.
+Status write_file(const std::string& path, Bytes content) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (fd < 0) return os_error("create", path, errno);
+  bool written = true;
+  while (written && !content.empty()) {
+    const ssize_t put = ::write(fd, content.data(), content.size());
+    if (put > 0) content.remove_prefix(static_cast<std::size_t>(put));
+    written = put > 0 || errno == EINTR;
+  }
+  written = written && ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  return written ? Status() : os_error("write", path, error);
+}
+
+Status sync_folder(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return os_error("open", path, errno);
+  const bool synced = ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  return synced ? Status() : os_error("sync", path, error);
+}
+
 }  // namespace
 
 std::uint64_t sound_manifest_bytes(Bytes manifest) {
@@ -102,6 +128,17 @@ Result<std::vector<DamagedLog>> find_damaged_logs(const std::string& database) {
     out.push_back(DamagedLog{path, log.size(), scan.damage_at, scan.records_behind});
   }
   return out;
+}
+
+Result<std::uint64_t> salvage_log_file(const std::string& path) {
+  WARREN_TRY(const std::string damaged, read_file(path));
+  const SalvagedLog sound = salvage_log(damaged);
+  // RocksDB deletes a file of this name that is left over.
+  const std::string next = fs::path(path).replace_extension(".dbtmp").string();
+  WARREN_CHECK(write_file(next, sound.content));
+  if (::rename(next.c_str(), path.c_str()) != 0) return os_error("replace", path, errno);
+  WARREN_CHECK(sync_folder(fs::path(path).parent_path().string()));
+  return sound.records;
 }
 
 Status check_write_ahead_logs(const std::string& database) {

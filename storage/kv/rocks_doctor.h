@@ -30,6 +30,10 @@ struct DamagedLog {
 };
 Result<std::vector<DamagedLog>> find_damaged_logs(const std::string& database);
 
+// Writes a damaged log anew, with every record that can be read and no other; durable. Says how
+// many these are. The old file is gone then.
+Result<std::uint64_t> salvage_log_file(const std::string& path);
+
 // Errc::corruption, naming file, offset and the number of records behind, when a write-ahead log is
 // damaged in what was written whole. A torn tail is fine: RocksDB drops it, nobody was told of it.
 Status check_write_ahead_logs(const std::string& database);

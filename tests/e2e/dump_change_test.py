@@ -265,14 +265,39 @@ class Damage(StoreCase):
                           if not path.endswith("/lock")},
                          {path: facts for path, facts in before.items()
                           if not path.endswith("/lock")})
-        dump(copy, "repair", "--salvage-log", "--quarantine", str(kept))
-        self.assertEqual(len(list(self.folder.glob("log-kept.jsonl.*.log"))), 1)
+        damaged = max(copy.glob("db/*.log"), key=lambda file: file.stat().st_size).read_bytes()
+        lines = dump_lines(copy, "repair", "--salvage-log", "--quarantine", str(kept))
+        done = lines[-1]
+        self.assertTrue(done["log_salvaged"])
+        self.assertEqual(done["lost_at_least"], 1)
+        self.assertIsNone(done["lost_at_most"])
+        self.assertTrue(any(f"'{queue}'" in row.get("where", "") and
+                            "at least 1 messages are lost" in row["what"] for row in lines))
+        copies = list(self.folder.glob("log-kept.jsonl.*.log"))
+        self.assertEqual([path.read_bytes() for path in copies], [damaged])
         dump(copy, "check")
         self.assertIn(b"nothing to repair", dump(copy, "repair"))
         left = [body for _, body in self.drain(self.restored(copy), queue)]
         self.assertEqual(left, [body for body in bodies if body in set(left)])
-        self.assertLess(len(left), 100)
-        self.assertGreater(len(left), 80)  # RocksDB alone would drop all behind the bit
+        # RocksDB alone would drop all behind the bit, or the rest of its block.
+        self.assertEqual(len(left), 99)
+
+    def test_what_a_damaged_end_of_the_log_held_cannot_be_told(self):
+        channel = self.confirming()
+        queue = self.name()
+        channel.queue_declare(queue, durable=True)
+        self.fill(channel, queue, [b"first", b"last" * 500])
+        self.broker.kill()
+        copy = self.folder / "damaged-end"
+        shutil.copytree(self.data, copy)
+        log = max(copy.glob("db/*.log"), key=lambda file: file.stat().st_size)
+        flip_a_bit(copy, "db/*.log", log.read_bytes().rindex(b"lastlast") - 100)
+        kept = self.folder / "end-kept.jsonl"
+        said = dump(copy, "repair", "--salvage-log", "--quarantine", str(kept)).decode()
+        self.assertIn("how many messages are lost cannot be told", said)
+        dump(copy, "check")
+        self.assertIn(b"nothing to repair", dump(copy, "repair"))
+        self.assertEqual([body for _, body in self.drain(self.restored(copy), queue)], [b"first"])
 
 
 if __name__ == "__main__":

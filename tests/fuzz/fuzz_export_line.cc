@@ -14,20 +14,22 @@
 namespace warren::dump {
 namespace {
 
+constexpr std::int64_t kNow = 1795269552000;
+
 void check(const ExportHead&) {}
 void check(const ExportEnd& end) {
-  const auto again = parse_export_line(boost::json::serialize(export_end(end.messages)));
+  const auto again = parse_export_line(boost::json::serialize(export_end(end.messages)), kNow);
   WARREN_ASSERT(again.ok() && std::get<ExportEnd>(*again).messages == end.messages);
 }
 void check(const storage::Definition& definition) {
-  const auto again = parse_export_line(boost::json::serialize(export_definition(definition)));
+  const auto again = parse_export_line(boost::json::serialize(export_definition(definition)), kNow);
   WARREN_ASSERT(again.ok());
   WARREN_ASSERT(storage::encode_definition(std::get<storage::Definition>(*again)) ==
                 storage::encode_definition(definition));
 }
 void check(const ExportedMessage& message) {
   WARREN_ASSERT(message.block != nullptr && broker::valid_message(*message.block));
-  const auto again = parse_export_line(boost::json::serialize(export_message(message)));
+  const auto again = parse_export_line(boost::json::serialize(export_message(message)), kNow);
   WARREN_ASSERT(again.ok());
   WARREN_ASSERT(std::get<ExportedMessage>(*again).block->bytes() == message.block->bytes());
 }
@@ -36,7 +38,8 @@ void check(const ExportedMessage& message) {
 }  // namespace warren::dump
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto line = warren::dump::parse_export_line({reinterpret_cast<const char*>(data), size});
+  const auto line = warren::dump::parse_export_line({reinterpret_cast<const char*>(data), size},
+                                                    warren::dump::kNow);
   if (line.ok()) std::visit([](const auto& one) { warren::dump::check(one); }, *line);
   return 0;
 }

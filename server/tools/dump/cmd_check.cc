@@ -8,6 +8,7 @@
 #include "storage/inspect/store_view.h"
 
 #include "server/tools/dump/commands.h"
+#include "server/tools/dump/definition_rules.h"
 #include "server/tools/dump/progress.h"
 
 namespace warren::dump {
@@ -67,6 +68,7 @@ int run_check(const Common& common) {
   const auto catalog = storage::read_catalog(*view->database);
   if (!catalog.ok()) return fail(kExitProblems, catalog.error());
   std::vector<storage::Finding> extra = storage::check_references(*catalog);
+  for (storage::Finding& finding : check_definitions(*catalog)) extra.push_back(std::move(finding));
   if (catalog->meta.has_value() && catalog->meta->store_id != view->marker.store_id) {
     extra.push_back({storage::Harm::store, "S9", "store",
                      fmt::format("the database belongs to store '{}', the directory to '{}'",

@@ -6,23 +6,29 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "storage/base/clock.h"
 #include "storage/inspect/catalog.h"
+#include "storage/inspect/store_check.h"
 #include "storage/inspect/store_view.h"
 #include "storage/record/definition_record.h"
 #include "storage/record/keys.h"
 
 #include "server/amqp/field_table_codec.h"
 #include "server/broker/dead_letter.h"
+#include "server/broker/exchange/delayed.h"
 #include "server/broker/message.h"
 #include "server/broker/queue_settings.h"
 #include "server/tools/dump/commands.h"
+#include "server/tools/dump/definition_rules.h"
 #include "server/tools/dump/export_lines.h"
 #include "server/tools/dump/progress.h"
 #include "server/tools/dump/store_writer.h"
@@ -44,7 +50,11 @@ struct Counts {
   std::uint64_t messages = 0;
 };
 
-// Calls `take` with each line. The first error names its line.
+Error at_line(const std::string& path, std::uint64_t number, const Error& error) {
+  return Error{error.code, fmt::format("'{}' line {}: {}", path, number, error.text)};
+}
+
+// Calls `take` with each line and its number. The first error names its line.
 template <class Take>
 Status for_each_line(const std::string& path, Take take) {
   std::ifstream in(path, std::ios::binary);
@@ -53,16 +63,14 @@ Status for_each_line(const std::string& path, Take take) {
                  fmt::format("cannot open '{}': {}", path,
                              std::error_code(errno, std::generic_category()).message())};
   }
+  const std::int64_t now_ms = SystemClock().wall_ms();
   std::uint64_t number = 0;
   for (std::string text; std::getline(in, text);) {
     ++number;
     if (text.empty()) continue;
-    auto line = parse_export_line(text);
-    const Status taken = line.ok() ? take(line.take()) : Status(line.error());
-    if (!taken.ok()) {
-      return Error{taken.error().code,
-                   fmt::format("'{}' line {}: {}", path, number, taken.error().text)};
-    }
+    auto line = parse_export_line(text, now_ms);
+    const Status taken = line.ok() ? take(line.take(), number) : Status(line.error());
+    if (!taken.ok()) return at_line(path, number, taken.error());
   }
   if (in.bad()) return Error{Errc::io_error, fmt::format("cannot read '{}'", path)};
   return {};
@@ -77,19 +85,38 @@ std::string comparable(storage::Definition definition) {
   return storage::encode_definition(definition);
 }
 
-// The first pass: does all of the file fit this store?
+// The first pass: does all of the file fit this store? What is there already, just so, is not asked
+// about again.
 class Rehearsal {
  public:
   Rehearsal(const std::vector<storage::Definition>& present, bool keep) : keep_(keep) {
     for (const storage::Definition& definition : present) note(definition);
+    all_.definitions = present;
+    present_ = present.size();
   }
 
-  Status take(const ExportLine& line) {
+  Status take(const ExportLine& line, std::uint64_t number) {
     if (ended_) return wrong("something follows the end");
+    number_ = number;
     return std::visit([this](const auto& one) { return check(one); }, line);
   }
-  Status finish() const {
+  Status finish(const std::string& path) const {
     if (!ended_) return wrong("the file has no end: it was cut short");
+    // Only now: a line may refer to a later one.
+    std::map<std::string, std::uint64_t> lines;
+    for (std::size_t i = present_; i < all_.definitions.size(); ++i) {
+      const storage::Definition& definition = all_.definitions[i];
+      const std::uint64_t line = lines_[i - present_];
+      lines.emplace(storage::definition_name(definition), line);
+      const auto* const binding = std::get_if<storage::BindingDefinition>(&definition);
+      const auto why = binding == nullptr ? std::nullopt : exchanges_.complaint(*binding);
+      if (why) return at_line(path, line, refused(definition, *why));
+    }
+    for (const storage::Finding& finding : storage::check_references(all_)) {
+      const auto found = lines.find(finding.where);
+      if (found == lines.end()) continue;  // the store's own trouble
+      return at_line(path, found->second, wrong(finding.where + " " + finding.what));
+    }
     return {};
   }
   const Counts& counts() const { return counts_; }
@@ -97,10 +124,15 @@ class Rehearsal {
  private:
   static Error wrong(std::string text) { return Error{Errc::invalid_argument, std::move(text)}; }
 
+  static Error refused(const storage::Definition& definition, const std::string& why) {
+    return wrong(fmt::format("{}: {}", storage::definition_name(definition), why));
+  }
+
   void note(const storage::Definition& definition) {
     if (const auto* const queue = std::get_if<storage::QueueDefinition>(&definition)) {
       queues_.emplace(queue->vhost, queue->name);
     }
+    exchanges_.add(definition);
     known_[storage::encode_definition_key(definition)] = comparable(definition);
   }
   Status check(const ExportHead&) {
@@ -111,8 +143,11 @@ class Rehearsal {
     if (!headed_) return wrong("the file does not begin as an export");
     const auto found = known_.find(storage::encode_definition_key(definition));
     if (found == known_.end()) {
+      if (const auto why = definition_complaint(definition)) return refused(definition, *why);
       ++counts_.definitions;
       note(definition);
+      all_.definitions.push_back(definition);
+      lines_.push_back(number_);
       return {};
     }
     if (found->second != comparable(definition) && !keep_) {
@@ -146,6 +181,11 @@ class Rehearsal {
   const bool keep_;
   std::map<std::string, std::string> known_;  // key -> comparable
   std::set<QueueName> queues_;
+  ExchangeSet exchanges_;
+  storage::Catalog all_;  // its definitions: the store's, then the file's
+  std::size_t present_ = 0;
+  std::vector<std::uint64_t> lines_;  // of the file's
+  std::uint64_t number_ = 0;
   Counts counts_;
   bool headed_ = false;
   bool ended_ = false;
@@ -187,9 +227,16 @@ class Importer {
       storage::QueueDefinition known = *queue;
       known.log = writer_.define(std::move(definition));
       know(known);
-    } else {
-      writer_.define(std::move(definition));
+      return;
     }
+    std::optional<storage::QueueDefinition> delayed;
+    if (const auto* const exchange = std::get_if<storage::ExchangeDefinition>(&definition);
+        exchange != nullptr && broker::delays(*exchange)) {
+      delayed = broker::delay_queue(*exchange);
+    }
+    writer_.define(std::move(definition));
+    // Nothing else would make the queue in which it keeps what is not due.
+    if (delayed) define(std::move(*delayed));
   }
 
   // As the queue itself would have kept it.
@@ -230,9 +277,10 @@ Result<Counts> rehearse(const Common& common, const ImportOptions& options) {
     present = std::move(catalog.definitions);
   }
   Rehearsal rehearsal(present, options.keep);
-  WARREN_CHECK(
-      for_each_line(options.input, [&](const ExportLine& line) { return rehearsal.take(line); }));
-  WARREN_CHECK(rehearsal.finish());
+  WARREN_CHECK(for_each_line(options.input, [&](const ExportLine& line, std::uint64_t number) {
+    return rehearsal.take(line, number);
+  }));
+  WARREN_CHECK(rehearsal.finish(options.input));
   return rehearsal.counts();
 }
 
@@ -265,7 +313,7 @@ int run(const Common& common, const ImportOptions& options) {
   if (!writer.ok()) return cannot_open(writer.error());
   Importer importer(**writer);
   Progress progress("importing", 0);
-  const Status taken = for_each_line(options.input, [&](ExportLine line) {
+  const Status taken = for_each_line(options.input, [&](ExportLine line, std::uint64_t) {
     const Status one = importer.take(std::move(line));
     progress.update(importer.bytes());
     return one;

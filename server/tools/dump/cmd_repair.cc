@@ -107,6 +107,13 @@ Status keep_copy(const std::string& file, const std::string& quarantine) {
 
 // "; at least 3 and at most 7 messages are lost"
 std::string loss_text(const storage::RepairReport& done) {
+  if (done.log_salvaged) {
+    if (done.lost_at_least == 0) return "; how many messages are lost cannot be told";
+    return fmt::format(
+        "; at least {} messages are lost, how many more with the counts of their queues cannot be "
+        "told",
+        done.lost_at_least);
+  }
   if (done.lost_at_most == 0) return "";
   if (done.lost_at_least == done.lost_at_most) {
     return fmt::format("; {} messages are lost", done.lost_at_least);
@@ -119,13 +126,13 @@ void report(const Common& common, const RepairOptions& options, const storage::R
             const std::string& quarantine) {
   for (const std::string& what : done.by_hand) say("not repaired: " + what);
   if (common.json) {
-    print_json({{"done", !options.dry_run},
-                {"actions", done.actions},
-                {"quarantined", done.quarantined},
-                {"tables", done.tables},
-                {"lost_at_least", done.lost_at_least},
-                {"lost_at_most", done.lost_at_most},
-                {"by_hand", done.by_hand.size()}});
+    boost::json::object row{
+        {"done", !options.dry_run},          {"actions", done.actions},
+        {"quarantined", done.quarantined},   {"tables", done.tables},
+        {"log_salvaged", done.log_salvaged}, {"lost_at_least", done.lost_at_least},
+        {"lost_at_most", done.lost_at_most}, {"by_hand", done.by_hand.size()}};
+    if (done.log_salvaged) row["lost_at_most"] = nullptr;  // nobody knows
+    print_json(row);
     return;
   }
   if (done.actions == 0) {

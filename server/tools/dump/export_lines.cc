@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
+
+#include "storage/base/log.h"
 
 #include "server/amqp/field_table_codec.h"
 #include "server/amqp/properties.h"
@@ -106,24 +109,28 @@ struct DefinitionLine {
   }
 };
 
-// Reads the members of one line; remembers the first that is missing or malformed.
+// Reads the members of one line; remembers the first that is missing or malformed, and which were
+// asked for: what nobody asks for is a slip of the pen.
 class LineReader {
  public:
   explicit LineReader(const object& in) : in_(in) {}
 
   std::string bytes(std::string_view name, std::size_t bytes_max = SIZE_MAX) {
+    know(name, "_base64");
     std::string out;
     if (!get_bytes(in_, name, out) || out.size() > bytes_max) fail(name);
     return out;
   }
-  bool flag(std::string_view name) {
+  bool flag(std::string_view name, bool otherwise = false) {
+    know(name);
     const value* const found = in_.if_contains(name);
-    if (found == nullptr) return false;
+    if (found == nullptr) return otherwise;
     if (!found->is_bool()) fail(name);
     return found->is_bool() && found->get_bool();
   }
   template <class T>
   T number(std::string_view name, T otherwise) {
+    know(name);
     const value* const found = in_.if_contains(name);
     if (found == nullptr) return otherwise;
     boost::json::error_code error;
@@ -132,8 +139,9 @@ class LineReader {
     return error ? otherwise : out;
   }
   // As put_arguments() writes them.
-  std::string arguments(const std::string& name = "arguments") {
-    const std::string wire_name = name + "_wire";
+  std::string arguments(std::string_view name = "arguments") {
+    know(name, "_wire");
+    const std::string wire_name = std::string(name) + "_wire";
     if (in_.contains(wire_name)) {
       const std::string content = wire(wire_name);
       if (!amqp::valid_table(content)) fail(wire_name);
@@ -148,6 +156,7 @@ class LineReader {
     return content.ok() ? content.take() : std::string();
   }
   std::string properties() {
+    know("properties", "_wire");
     if (in_.contains("properties_wire")) {
       const std::string raw = wire("properties_wire");
       amqp::PropertiesView parsed;
@@ -161,12 +170,29 @@ class LineReader {
     if (!raw.ok()) fail("properties");
     return raw.ok() ? raw.take() : std::string();
   }
+  // A member that may be there, also with `suffix`. REQUIRES: literals.
+  void know(std::string_view name, std::string_view suffix = "") {
+    known_.emplace_back(name, suffix);
+  }
   void fail(std::string_view name) {
     if (wrong_.empty()) wrong_ = name;
   }
 
   bool ok() const { return wrong_.empty(); }
   Error error() const { return bad(fmt::format("'{}' is missing or malformed", wrong_)); }
+  // To be asked when all was read.
+  Status all_known() const {
+    for (const auto& member : in_) {
+      const std::string_view name = member.key();
+      const bool known = std::ranges::any_of(known_, [name](const auto& one) {
+        if (!name.starts_with(one.first)) return false;
+        const std::string_view rest = name.substr(one.first.size());
+        return rest.empty() || rest == one.second;
+      });
+      if (!known) return bad(fmt::format("unknown member '{}'", printable(name)));
+    }
+    return {};
+  }
 
  private:
   std::string wire(std::string_view name) {
@@ -178,6 +204,7 @@ class LineReader {
 
   const object& in_;
   std::string wrong_;
+  std::vector<std::pair<std::string_view, std::string_view>> known_;  // names, suffixes
 };
 
 storage::UserDefinition read_user(const object& in, LineReader& reader) {
@@ -185,6 +212,7 @@ storage::UserDefinition read_user(const object& in, LineReader& reader) {
   user.name = reader.bytes("name");
   user.password_hash = reader.bytes("password_hash");
   user.hashing_algorithm = reader.bytes("hashing_algorithm");
+  reader.know("tags");
   const value* const tags = in.if_contains("tags");
   if (tags == nullptr) return user;
   if (!tags->is_array()) {
@@ -208,7 +236,7 @@ storage::ExchangeDefinition read_exchange(LineReader& reader) {
   exchange.vhost = reader.bytes("vhost");
   exchange.name = reader.bytes("name");
   exchange.type = reader.bytes("type");
-  exchange.durable = reader.flag("durable");
+  exchange.durable = reader.flag("durable", true);
   exchange.auto_delete = reader.flag("auto_delete");
   exchange.internal = reader.flag("internal");
   exchange.arguments = reader.arguments();
@@ -219,7 +247,7 @@ storage::QueueDefinition read_queue(LineReader& reader) {
   storage::QueueDefinition queue;
   queue.vhost = reader.bytes("vhost");
   queue.name = reader.bytes("name");
-  queue.durable = reader.flag("durable");
+  queue.durable = reader.flag("durable", true);
   queue.exclusive = reader.flag("exclusive");
   queue.auto_delete = reader.flag("auto_delete");
   queue.arguments = reader.arguments();
@@ -255,7 +283,7 @@ storage::PolicyDefinition read_policy(LineReader& reader) {
   return policy;
 }
 
-ExportedMessage read_message(LineReader& reader) {
+ExportedMessage read_message(LineReader& reader, std::int64_t now_ms) {
   constexpr std::size_t kShortMax = amqp::kShortStringBytesMax;
   ExportedMessage message;
   message.vhost = reader.bytes("vhost");
@@ -270,7 +298,7 @@ ExportedMessage read_message(LineReader& reader) {
   if (!reader.ok()) return message;
   broker::MessageHead head;
   head.priority = reader.number<std::uint8_t>("priority", 0);
-  head.published_ms = reader.number<std::int64_t>("published_ms", 0);
+  head.published_ms = reader.number<std::int64_t>("published_ms", now_ms);
   head.exchange = exchange;
   head.routing_key = routing_key;
   head.properties = properties;
@@ -283,7 +311,8 @@ ExportedMessage read_message(LineReader& reader) {
   return message;
 }
 
-Result<ExportLine> read_line(const object& in, const std::string& kind, LineReader& reader) {
+Result<ExportLine> read_line(const object& in, const std::string& kind, LineReader& reader,
+                             std::int64_t now_ms) {
   if (kind == "vhost") {
     return ExportLine(storage::Definition(storage::VhostDefinition{reader.bytes("name")}));
   }
@@ -301,7 +330,7 @@ Result<ExportLine> read_line(const object& in, const std::string& kind, LineRead
   if (kind == "queue") return ExportLine(storage::Definition(read_queue(reader)));
   if (kind == "binding") return ExportLine(storage::Definition(read_binding(reader)));
   if (kind == "policy") return ExportLine(storage::Definition(read_policy(reader)));
-  if (kind == "message") return ExportLine(read_message(reader));
+  if (kind == "message") return ExportLine(read_message(reader, now_ms));
   if (kind == "end") return ExportLine(ExportEnd{reader.number<std::uint64_t>("messages", 0)});
   return bad(fmt::format("unknown kind '{}'", kind));
 }
@@ -342,7 +371,7 @@ object export_end(std::uint64_t messages) {
   return object{{"kind", "end"}, {"messages", messages}};
 }
 
-Result<ExportLine> parse_export_line(std::string_view line) {
+Result<ExportLine> parse_export_line(std::string_view line, std::int64_t now_ms) {
   boost::json::error_code error;
   const value parsed = boost::json::parse(line, error);
   if (error || !parsed.is_object()) return bad("no JSON object");
@@ -350,6 +379,7 @@ Result<ExportLine> parse_export_line(std::string_view line) {
   LineReader reader(in);
   const std::string kind = reader.bytes("kind");
   if (kind == "warren-export") {
+    reader.know("exported");
     ExportHead head{reader.number<std::uint64_t>("format", 0), reader.bytes("store")};
     if (!reader.ok()) return reader.error();
     if (head.format > kExportFormat) {
@@ -357,11 +387,13 @@ Result<ExportLine> parse_export_line(std::string_view line) {
                                                      "{}",
                                                      head.format, kExportFormat)};
     }
+    WARREN_CHECK(reader.all_known());
     return ExportLine(std::move(head));
   }
   if (!reader.ok()) return reader.error();
-  WARREN_TRY(ExportLine out, read_line(in, kind, reader));
+  WARREN_TRY(ExportLine out, read_line(in, kind, reader, now_ms));
   if (!reader.ok()) return reader.error();
+  WARREN_CHECK(reader.all_known());
   return out;
 }
 

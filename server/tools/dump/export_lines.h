@@ -46,7 +46,8 @@ boost::json::object export_message(const ExportedMessage& message);
 boost::json::object export_end(std::uint64_t messages);
 
 // Errc::invalid_argument says what is wrong with the line; Errc::format_too_new for a head of a
-// later format. A queue's log number is left 0: the importing store gives it one.
-Result<ExportLine> parse_export_line(std::string_view line);
+// later format. A queue's log number is left 0: the importing store gives it one. `now_ms`: when a
+// message was published that does not say it.
+Result<ExportLine> parse_export_line(std::string_view line, std::int64_t now_ms);
 
 }  // namespace warren::dump

@@ -54,11 +54,20 @@ TEST(Password, UserWithoutHashCannotLogIn) {
   EXPECT_FALSE(verify_password(user_with(""), "test12"));
 }
 
+TEST(Password, AHashThatNothingCanMatchIsToldFromOneThatCan) {
+  EXPECT_TRUE(valid_password_hash(user_with(kSha256Of)));
+  EXPECT_TRUE(valid_password_hash(user_with(kSha512Of, kHashingSha512)));
+  EXPECT_TRUE(valid_password_hash(user_with("", "")));  // a user who never logs in
+  EXPECT_FALSE(valid_password_hash(user_with(kSha256Of, kHashingSha512)));
+  EXPECT_FALSE(valid_password_hash(user_with(kSha256Of, "rabbit_password_hashing_md5")));
+}
+
 TEST(Password, DamagedHashesAreRefused) {
   for (const std::string hash :
        {"kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2PO", "kI3GCg==", "!!!!", "====", "=",
         "kI3G CqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR", " kI3"}) {
     EXPECT_FALSE(verify_password(user_with(hash), "test12")) << hash;
+    EXPECT_FALSE(valid_password_hash(user_with(hash))) << hash;
   }
   EXPECT_FALSE(verify_password(user_with(std::string(100'000, 'A')), "test12"));
 }

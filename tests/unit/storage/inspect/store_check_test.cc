@@ -15,6 +15,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 std::vector<std::string> problems_of(const StoreRecords& records) {
   const auto store = records.in_memory();
@@ -248,15 +249,26 @@ TEST(ReferenceCheck, WhatReferstoNothingIsFound) {
   binding.vhost = "/";
   binding.source = "amq.topic";
   binding.destination = "gone";
-  records.define(permission).define(exchange).define(binding);
+  BindingDefinition between;
+  between.vhost = "/";
+  between.source = "lost";
+  between.destination_kind = BindingDestination::exchange;
+  between.destination = "also lost";
+  BindingDefinition fine = between;
+  fine.source = "amq.fanout";
+  fine.destination = "amq.topic";
+  records.define(permission).define(exchange).define(binding).define(between).define(fine);
   const auto store = records.in_memory();
   const auto catalog = read_catalog(*store);
   ASSERT_TRUE(catalog.ok());
   std::vector<std::string> texts;
   for (const Finding& finding : check_references(*catalog)) texts.push_back(to_text(finding));
-  EXPECT_THAT(texts, ElementsAre(HasSubstr("refers to user 'nobody'"),
-                                 HasSubstr("refers to vhost 'elsewhere'"),
-                                 HasSubstr("refers to queue 'gone' in vhost '/'")));
+  EXPECT_THAT(texts,
+              UnorderedElementsAre(HasSubstr("refers to user 'nobody'"),
+                                   HasSubstr("refers to vhost 'elsewhere'"),
+                                   HasSubstr("refers to queue 'gone' in vhost '/'"),
+                                   HasSubstr("refers to exchange 'lost' in vhost '/'"),
+                                   HasSubstr("refers to exchange 'also lost' in vhost '/'")));
 }
 
 }  // namespace

@@ -24,9 +24,11 @@ namespace {
 using storage::Definition;
 using ::testing::HasSubstr;
 
+constexpr std::int64_t kNow = 1795269552000;
+
 template <class T>
 T parsed(std::string_view line) {
-  auto out = parse_export_line(line);
+  auto out = parse_export_line(line, kNow);
   EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.error().text) << " in " << line;
   if (!out.ok() || !std::holds_alternative<T>(*out)) {
     ADD_FAILURE() << "another kind of line: " << line;
@@ -36,7 +38,7 @@ T parsed(std::string_view line) {
 }
 
 std::string error_of(std::string_view line) {
-  const auto out = parse_export_line(line);
+  const auto out = parse_export_line(line, kNow);
   EXPECT_FALSE(out.ok()) << line;
   return out.ok() ? "" : out.error().text;
 }
@@ -146,9 +148,39 @@ TEST(ExportLines, AMessageWrittenByHandIsEnough) {
   ASSERT_TRUE(broker::valid_message(*message.block));
   const broker::MessageView view(*message.block);
   EXPECT_TRUE(view.persistent());
+  EXPECT_EQ(view.published_ms(), kNow);
   EXPECT_EQ(view.body(), "hello");
   EXPECT_EQ(boost::json::serialize(properties_json(view.properties())),
             R"({"content_type":"text/plain","headers":{"a":1,"b":[true,null,2.5E0]}})");
+}
+
+TEST(ExportLines, AQueueOrExchangeWrittenByHandIsDurable) {
+  const auto queue = parsed<Definition>(R"({"kind":"queue","vhost":"/","name":"q"})");
+  EXPECT_TRUE(std::get<storage::QueueDefinition>(queue).durable);
+  const auto exchange =
+      parsed<Definition>(R"({"kind":"exchange","vhost":"/","name":"x","type":"topic"})");
+  EXPECT_TRUE(std::get<storage::ExchangeDefinition>(exchange).durable);
+}
+
+// What nobody reads would be lost without a word.
+TEST(ExportLines, MembersThatMeanNothingAreRefused) {
+  const std::vector<std::string> sound = {
+      R"({"kind":"warren-export","format":1,"store":"s","exported":"now")",
+      R"({"kind":"vhost","name_base64":"/w==")",
+      R"({"kind":"user","name":"u","password_hash":"","hashing_algorithm":"","tags":["t"])",
+      R"({"kind":"permission","user":"u","vhost":"/","configure":"","write":"","read":"")",
+      R"({"kind":"exchange","vhost":"/","name":"x","type":"topic","internal":true)",
+      R"({"kind":"queue","vhost":"/","name":"q","arguments":{"x-expires":5})",
+      R"({"kind":"binding","vhost":"/","source":"x","to":"queue","destination":"q",)"
+      R"("routing_key":"")",
+      R"({"kind":"policy","vhost":"/","name":"p","pattern":"","apply_to":"all","definition":{})",
+      R"({"kind":"message","vhost":"/","queue":"q","exchange":"","routing_key":"","body":"")",
+      R"({"kind":"end","messages":0)"};
+  for (const std::string& line : sound) {
+    EXPECT_TRUE(parse_export_line(line + "}", kNow).ok()) << line;
+    EXPECT_THAT(error_of(line + R"(,"argments":{}})"), HasSubstr("unknown member 'argments'"));
+    EXPECT_THAT(error_of(line + R"(,"kind_wire":""})"), HasSubstr("unknown member 'kind_wire'"));
+  }
 }
 
 TEST(ExportLines, WhatDoesNotFitIsRefusedByName) {
@@ -172,7 +204,7 @@ TEST(ExportLines, WhatDoesNotFitIsRefusedByName) {
   EXPECT_THAT(error_of(message + R"("body":"","properties_wire":"EAA="})"),
               HasSubstr("'properties_wire'"));
   EXPECT_THAT(error_of(message + R"("body":"","priority":300})"), HasSubstr("'priority'"));
-  const auto newer = parse_export_line(R"({"kind":"warren-export","format":2,"store":"x"})");
+  const auto newer = parse_export_line(R"({"kind":"warren-export","format":2,"store":"x"})", kNow);
   ASSERT_FALSE(newer.ok());
   EXPECT_EQ(newer.error().code, Errc::format_too_new);
 }
