@@ -157,7 +157,7 @@ inline std::map<LogId, LogState> Workload::judge_start(StoreImpl& store, KvStore
     EXPECT_NE(queue->stage, LedgerQueue::Stage::usable) << "queue lost: " << queue->name;
     return true;
   });
-  EXPECT_EQ(logs, queues.size());
+  EXPECT_EQ(logs, queues.size()) << "a confirmed drop is lost, or a lane";
   for (auto& queue : queues) {
     EXPECT_EQ(defined[queue->name].log.value + queue->lane, queue->id.value);
     if (!states.contains(queue->id)) {
