@@ -86,7 +86,9 @@ Status SharedBodies::sweep() {
     if (done) sweeps_.pop_front();
   }
   WARREN_CHECK(apply(step.changes, step.batch));
-  return store_.commit(step.batch, WriteMode::buffered);
+  // A power loss may keep a later write and lose an earlier one, where the earlier one was not
+  // synced and a log ended between them: the next step, or count, must not come without this one.
+  return store_.commit(step.batch, WriteMode::synced);
 }
 
 Status SharedBodies::sweep_some(Sweep& sweep, Step& step, bool& done) {

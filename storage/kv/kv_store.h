@@ -17,8 +17,10 @@
 namespace warren::storage {
 
 enum class WriteMode : std::uint8_t {
-  synced,    // durable when commit() returns ok
-  buffered,  // atomic, in order, durable with the next synced commit at the latest
+  synced,  // durable when commit() returns ok
+  // Atomic; durable with the next synced commit at the latest. Until that has returned a power loss
+  // may keep it, or what was written after it, without it.
+  buffered,
   unlogged,  // gone after a crash, and may be gone after a clean stop
 };
 

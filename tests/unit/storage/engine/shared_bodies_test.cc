@@ -268,7 +268,9 @@ TEST_F(SharedBodiesTest, ASweepGoesOnAfterACrash) {
   ASSERT_TRUE(d.store->step_commit());
   ASSERT_TRUE(d.store->step_commit());
   for (int crash = 0; crash < 3; ++crash) {
+    const std::size_t left = keys(Family::queue_shared);
     d.crash();
+    EXPECT_EQ(keys(Family::queue_shared), left) << "a step was not durable before the next one";
     EXPECT_THAT(problems(), IsEmpty());
     EXPECT_EQ(keys(Family::bodies), 10u);
     ASSERT_TRUE(d.store->step_commit());
