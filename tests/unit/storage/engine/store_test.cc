@@ -337,21 +337,33 @@ TEST(Store, DueTimesOfReleasedMessagesOutliveAReset) {
   EXPECT_EQ(d.disk->key_count(Family::queue_due), 1u);
 }
 
-// A read of the stretch's end was answered, and what it gave settled, while a fetch of the same
-// message had seen the disk of before: it is not given again (S16).
-TEST(Store, WhatWasReadMeanwhileIsNotFetched) {
-  constexpr std::int64_t kDue = 1000;
-  StoreOptions options;
-  options.chunk_bytes_max = 1;
-  StoreDriver d(options);
-  QueueLog& log = new_log(d);
+constexpr std::int64_t kDue = 1000;
+
+MessageNotes due_notes() {
   MessageNotes notes;
   notes.due_ms = kDue;
-  for (Seq seq = 1; seq <= 2; ++seq) {
+  return notes;
+}
+
+// Messages 1 to `count`, on disk alone.
+QueueLog& log_of_released(StoreDriver& d, Seq count, const MessageNotes& notes) {
+  QueueLog& log = new_log(d);
+  for (Seq seq = 1; seq <= count; ++seq) {
     log.append(seq, block_of("m"), Durability::durable, nullptr, notes);
   }
   d.settle_down();
-  log.release(1, 3);
+  log.release(1, count + 1);
+  return log;
+}
+
+// A read of the stretch's end was answered, and what it gave settled, while a fetch of the same
+// message had seen the disk of before: it is not given again (S16).
+TEST(Store, WhatWasReadMeanwhileIsNotFetched) {
+  StoreOptions options;
+  options.chunk_bytes_max = 1;
+  StoreDriver d(options);
+  const MessageNotes notes = due_notes();
+  QueueLog& log = log_of_released(d, 2, notes);
   log.read(2, 3, 1, [&](Result<ReadResult> result) {
     ASSERT_TRUE(result.ok());
     ASSERT_THAT(result->messages, SizeIs(1));
@@ -374,18 +386,11 @@ TEST(Store, WhatWasReadMeanwhileIsNotFetched) {
 // A fetch that saw the disk of before a commit is answered after it: what that commit settled stays
 // settled, however many chunks are remembered (S16).
 TEST(Store, WhatWasSettledWhileAFetchRanStaysSettled) {
-  constexpr std::int64_t kDue = 1000;
   StoreOptions options;
   options.fetched_chunks_max = 1;
   StoreDriver d(options);
-  QueueLog& log = new_log(d);
-  MessageNotes notes;
-  notes.due_ms = kDue;
-  for (Seq seq = 1; seq <= 3; ++seq) {
-    log.append(seq, block_of("m"), Durability::durable, nullptr, notes);
-  }
-  d.settle_down();
-  log.release(1, 4);
+  const MessageNotes notes = due_notes();
+  QueueLog& log = log_of_released(d, 3, notes);
   const auto fetch = [&](Seq seq, std::size_t count) {
     log.fetch({{kDue, seq, 1}}, [&log, notes, count](Result<std::vector<StoredMessage>> result) {
       ASSERT_TRUE(result.ok());
