@@ -8,9 +8,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/base/files.h"
 #include "storage/base/log.h"
 
 #include "server/app/server.h"
@@ -28,11 +28,6 @@ void set_up_log(const std::string& level) {
   logger->set_level(spdlog::level::from_str(level));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
-}
-
-// Messages are not for every user of the machine: what is created gets 0750 and 0640 at most.
-void narrow_rights() {
-  ::umask(::umask(077) | 027);
 }
 
 // Taken by sigtimedwait on the main thread, so that no other thread is interrupted.
@@ -70,7 +65,7 @@ int main(int argc, char** argv) {
     std::fputs(loaded.text.c_str(), loaded.exit_code == 0 ? stdout : stderr);
     return loaded.exit_code;
   }
-  narrow_rights();
+  warren::narrow_file_rights();
   set_up_log(loaded.config->log_level);
   if (const auto unknown = warren::config::unknown_environment(environ); !unknown.empty()) {
     WLOG(warn, "environment variables are ignored: no such options names={}",

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "storage/base/bytes.h"
+#include "storage/base/files.h"
 
 namespace warren::storage {
 namespace {
@@ -31,12 +32,6 @@ constexpr const char* kLockName = "lock";
 constexpr const char* kDatabaseName = "db";
 constexpr std::string_view kMarkerHeading = "Warren store\n";
 
-Error os_error(std::string_view doing, const std::string& path, int error) {
-  return Error{error == ENOSPC ? Errc::no_space : Errc::io_error,
-               fmt::format("cannot {} '{}': {}", doing, path,
-                           std::error_code(error, std::generic_category()).message())};
-}
-
 // Closes at the end of a scope.
 struct FileDescriptor {
   int fd = -1;
@@ -47,23 +42,6 @@ struct FileDescriptor {
     if (fd >= 0) ::close(fd);
   }
 };
-
-Status sync_directory(const std::string& path) {
-  const FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.fd < 0) return os_error("open", path, errno);
-  if (::fsync(directory.fd) != 0) return os_error("sync", path, errno);
-  return {};
-}
-
-Status write_all(int fd, Bytes bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return os_error("write", path, errno);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
 
 Result<std::string> read_small_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -120,19 +98,9 @@ Result<StoreMarker> parse_marker(Bytes text, const std::string& path) {
 }
 
 Status write_marker(const std::string& directory, const std::string& store_id) {
-  const std::string temporary = directory + "/" + kMarkerTemporaryName;
-  const std::string path = directory + "/" + kMarkerName;
-  {
-    const FileDescriptor file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
-    if (file.fd < 0) return os_error("create", temporary, errno);
-    const std::string text =
-        fmt::format("{}format {}\nid {}\n", kMarkerHeading, kStoreFormat, store_id);
-    WARREN_CHECK(write_all(file.fd, text, temporary));
-    if (::fsync(file.fd) != 0) return os_error("sync", temporary, errno);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return os_error("rename", temporary, errno);
-  return sync_directory(directory);
+  const std::string text =
+      fmt::format("{}format {}\nid {}\n", kMarkerHeading, kStoreFormat, store_id);
+  return replace_file(directory + "/" + kMarkerName, directory + "/" + kMarkerTemporaryName, text);
 }
 
 Status create_directory(const std::string& path) {
@@ -229,6 +197,11 @@ Status create_store_marker(const std::string& path, const std::string& store_id)
   std::error_code error;
   if (!fs::exists(path, error)) WARREN_CHECK(create_directory(path));
   return write_marker(path, store_id);
+}
+
+bool holds_store_marker(const std::string& path) {
+  std::error_code error;
+  return fs::exists(fs::path(path) / kMarkerName, error);
 }
 
 std::string store_database_path(const std::string& path) {

@@ -23,6 +23,8 @@ struct StoreMarker {
 Result<StoreMarker> read_store_marker(const std::string& path);
 // Makes `path` a store of this id, durably. Refuses a directory that holds anything.
 Status create_store_marker(const std::string& path, const std::string& store_id);
+// Whether the directory says it is a store, of whatever version.
+bool holds_store_marker(const std::string& path);
 // Where the database of a store lies.
 std::string store_database_path(const std::string& path);
 

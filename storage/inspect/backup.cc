@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "storage/engine/store_directory.h"
 #include "storage/inspect/catalog.h"
 #include "storage/kv/rocks_view.h"
 
@@ -19,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMarkerName = "WARREN";
 constexpr std::string_view kNoteHead = "warren format ";
 constexpr std::string_view kNoteId = " id ";
 
@@ -70,12 +70,12 @@ Status must_be_outside_stores(const std::string& directory) {
   std::error_code error;
   const fs::path whole = fs::weakly_canonical(fs::absolute(directory, error), error);
   if (error) return os_error("look for", directory, error);
-  if (fs::exists(whole / kMarkerName, error)) {
+  if (holds_store_marker(whole.string())) {
     return Error{Errc::invalid_argument,
                  fmt::format("'{}' is a data directory, not one for backups", directory)};
   }
   for (fs::path above = whole.parent_path();; above = above.parent_path()) {
-    if (fs::exists(above / kMarkerName, error)) {
+    if (holds_store_marker(above.string())) {
       return Error{Errc::invalid_argument,
                    fmt::format("'{}' lies in the data directory '{}'", directory, above.string())};
     }

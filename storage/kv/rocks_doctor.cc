@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -12,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "storage/base/files.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 #include "storage/kv/log_scan.h"
@@ -22,12 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kEditsPerSyncBytesMax = 64_KiB;
-
-Error os_error(std::string_view doing, const std::string& path, int error) {
-  return Error{Errc::io_error,
-               fmt::format("cannot {} '{}': {}", doing, path,
-                           std::error_code(error, std::generic_category()).message())};
-}
 
 // Through descriptors: a stream would throw when the disk cannot read.
 Result<std::string> read_file(const std::string& path) {
@@ -58,31 +52,6 @@ Status cut_file(const std::string& path, std::uint64_t bytes) {
   const int error = errno;
   ::close(fd);
   return cut ? Status() : os_error("shorten", path, error);
-}
-
-// A new file under this name; fsynced.
-Status write_file(const std::string& path, Bytes content) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (fd < 0) return os_error("create", path, errno);
-  bool written = true;
-  while (written && !content.empty()) {
-    const ssize_t put = ::write(fd, content.data(), content.size());
-    if (put > 0) content.remove_prefix(static_cast<std::size_t>(put));
-    written = put > 0 || errno == EINTR;
-  }
-  written = written && ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  return written ? Status() : os_error("write", path, error);
-}
-
-Status sync_folder(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return os_error("open", path, errno);
-  const bool synced = ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  return synced ? Status() : os_error("sync", path, error);
 }
 
 }  // namespace
@@ -135,9 +104,7 @@ Result<std::uint64_t> salvage_log_file(const std::string& path) {
   const SalvagedLog sound = salvage_log(damaged);
   // RocksDB deletes a file of this name that is left over.
   const std::string next = fs::path(path).replace_extension(".dbtmp").string();
-  WARREN_CHECK(write_file(next, sound.content));
-  if (::rename(next.c_str(), path.c_str()) != 0) return os_error("replace", path, errno);
-  WARREN_CHECK(sync_folder(fs::path(path).parent_path().string()));
+  WARREN_CHECK(replace_file(path, next, sound.content));
   return sound.records;
 }
 

@@ -6,8 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
+#include "storage/base/files.h"
 #include "storage/base/log.h"
 
 #include "server/tools/base/completion.h"
@@ -25,11 +25,6 @@ void raise_file_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   static_cast<void>(::setrlimit(RLIMIT_NOFILE, &files));
-}
-
-// As of the broker: what is restored or imported gets 0750 and 0640 at most, and so do backups.
-void narrow_rights() {
-  ::umask(::umask(077) | 027);
 }
 
 // What the engine says goes to stderr, so that stdout is only what was asked for.
@@ -66,7 +61,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);
   set_up_log();
   raise_file_limit();
-  narrow_rights();
+  warren::narrow_file_rights();
   Common common;
   Chosen chosen;
   CLI::App app{"Looks into a Warren store: what is in it, is it sound, copies of it."};
