@@ -24,7 +24,8 @@ TEXT = CODE + (".py", ".sh", ".txt", ".cmake", ".proto", "")
 BANNED = [
     (r"std::endl", "flushes; write '\\n'", ()),
     (r"\.detach\(\)", "a thread is owned and joined", ()),
-    (r"\bsleep_for\b|\bsleep_until\b|\busleep\(", "wait for an event", ("server/tools/", "tests/")),
+    (r"\bsleep_for\b|\bsleep_until\b|\busleep\(", "wait for an event",
+     ("server/tools/", "tests/", "storage/kv/rocks_doctor.cc")),
     (r"\bstd::views\b|\branges::views?\b|\bstd::ranges::\w+_view\b",
      "views do not compile with clang 14", ()),
     (r"\bstd::source_location\b", "use boost::source_location", ()),

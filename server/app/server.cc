@@ -75,6 +75,7 @@ Status Server::open_store() {
   options.shard_count = config_.threads;
   options.block_cache_bytes = config_.block_cache_mb * 1_MiB;
   options.write_buffer_bytes = config_.write_buffer_mb * 1_MiB;
+  options.direct_io = config_.direct_io;
   options.idle_commit_delay = std::chrono::milliseconds(config_.idle_commit_ms);
   WARREN_TRY(store_, storage::Store::open(options));
   store_->on_failure([](const Error& error) {

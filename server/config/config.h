@@ -37,6 +37,7 @@ struct Config {
   std::uint64_t queue_windows_mb = 256;
   std::uint64_t block_cache_mb = 32;
   std::uint64_t write_buffer_mb = 32;
+  bool direct_io = true;
   std::uint32_t idle_commit_ms = 5;
   std::uint64_t disk_free_limit = 52428800;  // bytes; 0 is off
 

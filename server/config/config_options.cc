@@ -136,6 +136,12 @@ void add_memory_options(CLI::App& app, Config& config) {
       ->type_name("MIB")
       ->check(range(std::uint64_t{4}, std::uint64_t{4096}))
       ->capture_default_str();
+  app.add_option("--direct-io", config.direct_io,
+                 "Write the store past the kernel's page cache, where the file system\n"
+                 "takes that. false costs more CPU and slower fsyncs; messages that are\n"
+                 "read soon after they were written then need no disk.")
+      ->type_name("BOOLEAN")
+      ->capture_default_str();
   app.add_option("--idle-commit-ms", config.idle_commit_ms,
                  "How long acks (and persistent messages nobody waits for) may stay\n"
                  "uncommitted on an idle broker, in milliseconds, 1 to 1000. Longer\n"

@@ -25,7 +25,10 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   WARREN_TRY(StoreDirectory directory, StoreDirectory::open(options.directory));
   WARREN_CHECK(directory.check_free_space(2 * options.write_buffer_bytes + kFreeSpaceReserve));
-  const RocksSettings settings{options.block_cache_bytes, options.write_buffer_bytes};
+  RocksSettings settings;
+  settings.block_cache_bytes = options.block_cache_bytes;
+  settings.write_buffer_bytes = options.write_buffer_bytes;
+  settings.direct_io = options.direct_io;
   WARREN_TRY(std::unique_ptr<KvStore> kv, open_rocks_store(directory.database_path(), settings));
   const std::string store_id = directory.store_id();
   WARREN_TRY(std::unique_ptr<StoreImpl> store,

@@ -23,6 +23,7 @@ struct StoreOptions {
   unsigned shard_count = 1;
   std::size_t block_cache_bytes = std::size_t{32} << 20;
   std::size_t write_buffer_bytes = std::size_t{32} << 20;  // bounds WAL replay at start
+  bool direct_io = true;  // past the page cache, where the file system takes that
   // Settles and messages nobody waits for are handed over after this long at the latest.
   Duration idle_commit_delay = std::chrono::milliseconds(5);
   std::size_t chunk_bytes_max = std::size_t{256} << 10;

@@ -17,10 +17,7 @@
 namespace warren::storage {
 
 enum class WriteMode : std::uint8_t {
-  synced,  // durable when commit() returns ok
-  // Atomic; durable with the next synced commit at the latest. Until that has returned a power loss
-  // may keep it, or what was written after it, without it.
-  buffered,
+  synced,    // durable when commit() returns ok
   unlogged,  // gone after a crash, and may be gone after a clean stop
 };
 

@@ -52,12 +52,8 @@ void MemoryDisk::apply(Tables& tables, const KvOp& op) {
   }
 }
 
-void MemoryDisk::lose_unsynced(std::size_t survivors) {
+void MemoryDisk::lose_unsynced() {
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < unsynced_.size() && i < survivors; ++i) {
-    for (const KvOp& op : unsynced_[i]) apply(durable_, op);
-  }
-  unsynced_.clear();
   current_ = durable_;
 }
 
@@ -107,21 +103,14 @@ Status MemoryDisk::commit(std::span<const KvBatch* const> batches, WriteMode mod
   if (refuse && !std::exchange(failed_applies_, false)) {
     return Error{Errc::io_error, "the memory disk was told to fail"};
   }
-  std::vector<KvOp> ops;
+  const bool synced = mode == WriteMode::synced;
   for (const KvBatch* batch : batches) {
     for (const KvOp& op : batch->ops()) {
       apply(current_, op);
-      if (mode != WriteMode::unlogged) ops.push_back(op);
+      if (synced) apply(durable_, op);
     }
   }
-  if (mode != WriteMode::unlogged) unsynced_.push_back(std::move(ops));
-  if (mode == WriteMode::synced) {
-    for (const auto& batch : unsynced_) {
-      for (const KvOp& op : batch) apply(durable_, op);
-    }
-    unsynced_.clear();
-    ++commits_;
-  }
+  if (synced) ++commits_;
   if (refuse) return Error{Errc::io_error, "the memory disk was told to fail"};
   return {};
 }

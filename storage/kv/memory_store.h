@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "storage/kv/kv_store.h"
 
@@ -17,9 +16,8 @@ namespace warren::storage {
 // Thread safety: any thread.
 class MemoryDisk {
  public:
-  // Power loss: what was not synced is gone, but for its `survivors` first batches (a prefix, as a
-  // log gives it back).
-  void lose_unsynced(std::size_t survivors = 0);
+  // Power loss: what was not synced is gone.
+  void lose_unsynced();
 
   // The next commits fail after this many good ones, and all after them. With `applied`, the first
   // that fails takes effect all the same, as a failed fsync may.
@@ -41,9 +39,8 @@ class MemoryDisk {
   Status commit(std::span<const KvBatch* const> batches, WriteMode mode);
 
   mutable std::mutex mutex_;
-  Tables current_;                           // as the running store sees it
-  Tables durable_;                           // as it comes back after a power loss
-  std::vector<std::vector<KvOp>> unsynced_;  // between the two, in order
+  Tables current_;  // as the running store sees it
+  Tables durable_;  // as it comes back after a power loss
   std::size_t commits_ = 0;
   std::size_t good_commits_left_ = 0;
   bool failing_ = false;

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/base/units.h"
+#include "storage/kv/direct_fs.h"
+#include "storage/kv/log_scan.h"
 #include "storage/kv/rocks_doctor.h"
 
 namespace warren::storage {
@@ -34,6 +37,10 @@ using rocksdb::Slice;
 // A manifest grows with every flush and compaction, some times a second under load; collecting
 // takes milliseconds.
 constexpr int kAttemptsMax = 500;
+
+// What may be written in place at the end of a log, and as much again.
+constexpr std::uint64_t kTailBytesMax = 2 * kLogAheadBytes;
+constexpr std::uint64_t kLogBlockBytes = 32_KiB;
 
 IOStatus refused() {
   return IOStatus::NotSupported("this view of a store is read-only");
@@ -77,22 +84,28 @@ Result<std::string> read_current(const std::string& directory) {
 // Both kinds of reader: they share the descriptor and never look behind the pinned size.
 class PinnedFile {
  public:
-  PinnedFile(std::shared_ptr<const PinnedFs::Descriptor> descriptor, std::uint64_t bytes)
-      : descriptor_(std::move(descriptor)), bytes_(bytes) {}
+  explicit PinnedFile(PinnedFs::Pinned pinned) : pinned_(std::move(pinned)) {}
 
   IOStatus read(std::uint64_t offset, std::size_t size, Slice* result, char* scratch) const {
     *result = Slice(scratch, 0);
-    if (offset >= bytes_) return IOStatus::OK();
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(size, bytes_ - offset));
-    const auto got = read_at(descriptor_->fd, offset, scratch, wanted);
-    if (!got.ok()) return IOStatus::IOError(got.error().text);
-    *result = Slice(scratch, *got);
+    const std::uint64_t end = std::min(offset + size, pinned_.bytes);
+    const std::uint64_t tail_at = pinned_.tail ? std::min(end, pinned_.tail_at) : end;
+    std::uint64_t at = offset;
+    if (at < tail_at) {
+      const auto got = read_at(pinned_.descriptor->fd, at, scratch, tail_at - at);
+      if (!got.ok()) return IOStatus::IOError(got.error().text);
+      at += *got;
+    }
+    if (at >= tail_at && at < end) {
+      pinned_.tail->copy(scratch + (at - offset), end - at, at - pinned_.tail_at);
+      at = end;
+    }
+    *result = Slice(scratch, at > offset ? at - offset : 0);
     return IOStatus::OK();
   }
 
  private:
-  std::shared_ptr<const PinnedFs::Descriptor> descriptor_;
-  std::uint64_t bytes_;
+  PinnedFs::Pinned pinned_;
 };
 
 class PinnedSequentialFile final : public rocksdb::FSSequentialFile {
@@ -176,10 +189,15 @@ Result<PinnedFs::Attempt> PinnedFs::attempt() {
   std::ranges::sort(names, [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a > b;
   });
+  bool newest_log_seen = false;
   for (const std::string& name : names) {
     if (!is_wanted(name)) continue;
     // A file that is gone meanwhile is missed only if the manifest, unchanged, names it.
-    if (const auto there = pin(name); !there.ok()) return there.error();
+    WARREN_TRY(const bool there, pin(name));
+    if (!there || !is_log(name) || newest_log_seen) continue;
+    newest_log_seen = true;
+    WARREN_TRY(const Attempt copied, copy_tail(name));
+    if (copied == Attempt::disturbed) return copied;
   }
 
   struct stat now {};
@@ -212,8 +230,33 @@ Result<bool> PinnedFs::pin(const std::string& name) {
   auto descriptor = std::make_shared<const Descriptor>(fd);
   struct stat status {};
   if (::fstat(fd, &status) != 0) return os_error("look at", path, errno);
-  files_[name] = Pinned{std::move(descriptor), static_cast<std::uint64_t>(status.st_size)};
+  Pinned& pinned = files_[name];
+  pinned.descriptor = std::move(descriptor);
+  pinned.bytes = static_cast<std::uint64_t>(status.st_size);
   return true;
+}
+
+// Ends it behind the last part that is whole: what lies behind is zeros, or being written.
+Result<PinnedFs::Attempt> PinnedFs::copy_tail(const std::string& log) {
+  Pinned& pinned = files_.at(log);
+  const std::uint64_t before = pinned.bytes - std::min(pinned.bytes, kTailBytesMax);
+  pinned.tail_at = before / kLogBlockBytes * kLogBlockBytes;
+  std::string tail(pinned.bytes - pinned.tail_at, '\0');
+  const int fd = pinned.descriptor->fd;
+  WARREN_TRY(const std::size_t got, read_at(fd, pinned.tail_at, tail.data(), tail.size()));
+  tail.resize(got);
+  const LogScan scan = scan_log(tail);
+  if (scan.end == LogScan::End::torn) tail.resize(scan.damage_at);
+  if (scan.end == LogScan::End::corrupt) {
+    // Half of what is being written, or damage: that stays as it is.
+    let_writes_end();
+    std::string again(tail.size(), '\0');
+    WARREN_TRY(const std::size_t still, read_at(fd, pinned.tail_at, again.data(), again.size()));
+    if (still != tail.size() || again != tail) return Attempt::disturbed;
+  }
+  pinned.bytes = pinned.tail_at + tail.size();
+  pinned.tail = std::make_shared<const std::string>(std::move(tail));
+  return Attempt::taken;
 }
 
 std::uint64_t PinnedFs::wal_bytes() const {
@@ -233,7 +276,7 @@ IOStatus PinnedFs::NewSequentialFile(const std::string& path, const rocksdb::Fil
                                      IODebugContext*) {
   const Pinned* const pinned = find(path);
   if (pinned == nullptr) return IOStatus::PathNotFound(path);
-  *file = std::make_unique<PinnedSequentialFile>(PinnedFile(pinned->descriptor, pinned->bytes));
+  *file = std::make_unique<PinnedSequentialFile>(PinnedFile(*pinned));
   return IOStatus::OK();
 }
 
@@ -242,7 +285,7 @@ IOStatus PinnedFs::NewRandomAccessFile(const std::string& path, const rocksdb::F
                                        IODebugContext*) {
   const Pinned* const pinned = find(path);
   if (pinned == nullptr) return IOStatus::PathNotFound(path);
-  *file = std::make_unique<PinnedRandomAccessFile>(PinnedFile(pinned->descriptor, pinned->bytes));
+  *file = std::make_unique<PinnedRandomAccessFile>(PinnedFile(*pinned));
   return IOStatus::OK();
 }
 

@@ -5,8 +5,9 @@
 //
 // Why the moment is consistent: tables and blob files never change once the manifest names them;
 // nothing was added to the manifest while the descriptors were collected (else they are collected
-// again); and the sizes of the write-ahead logs are read newest first, so that a log that has a
-// successor in the view is seen to its end. What was fsynced before take() began is in the view.
+// again); and the write-ahead logs are looked at newest first, so that a log that has a successor
+// in the view is seen to its end. The newest one is overwritten in place (direct_fs.h): of its end
+// the view has a copy. What was fsynced before take() began is in the view.
 #pragma once
 
 #include <cstdint>
@@ -92,18 +93,21 @@ class PinnedFs final : public rocksdb::FileSystemWrapper {
                               std::shared_ptr<rocksdb::Logger>*, rocksdb::IODebugContext*) override;
 
   struct Descriptor;  // closes itself
-
- private:
   struct Pinned {
     std::shared_ptr<const Descriptor> descriptor;  // shared: readers outlive the file system
     std::uint64_t bytes = 0;
+    std::uint64_t tail_at = 0;                // from here on it reads as `tail`, if that is given
+    std::shared_ptr<const std::string> tail;  // shared: readers outlive the file system
   };
+
+ private:
   enum class Attempt : std::uint8_t { taken, disturbed };
 
   explicit PinnedFs(std::string directory);
   Result<Attempt> attempt();
   Status pin_manifest(const std::string& name);
   Result<bool> pin(const std::string& name);
+  Result<Attempt> copy_tail(const std::string& log);
   const Pinned* find(const std::string& path) const;
 
   const std::string directory_;

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
@@ -54,7 +57,27 @@ Status cut_file(const std::string& path, std::uint64_t bytes) {
   return cut ? Status() : os_error("shorten", path, error);
 }
 
+// Of a log that a broker writes just now the end may be half written: damage stays as it is.
+Result<std::optional<DamagedLog>> find_damage(const std::string& path) {
+  std::string before;
+  while (true) {
+    WARREN_TRY(std::string log, read_file(path));
+    const LogScan scan = scan_log(log);
+    if (scan.end != LogScan::End::corrupt) return std::optional<DamagedLog>();
+    if (log == before) {
+      return std::optional(DamagedLog{path, log.size(), scan.damage_at, scan.records_behind});
+    }
+    before = std::move(log);
+    let_writes_end();
+  }
+}
+
 }  // namespace
+
+void let_writes_end() {
+  constexpr std::chrono::milliseconds kWriteTime(5);
+  std::this_thread::sleep_for(kWriteTime);
+}
 
 std::uint64_t sound_manifest_bytes(Bytes manifest) {
   const LogScan scan = scan_log(manifest);
@@ -91,10 +114,8 @@ Result<std::vector<DamagedLog>> find_damaged_logs(const std::string& database) {
     if (error) return os_error("list", database, error.value());
     if (at->path().extension() != ".log") continue;
     const std::string path = at->path().string();
-    WARREN_TRY(const std::string log, read_file(path));
-    const LogScan scan = scan_log(log);
-    if (scan.end != LogScan::End::corrupt) continue;
-    out.push_back(DamagedLog{path, log.size(), scan.damage_at, scan.records_behind});
+    WARREN_TRY(const auto damaged, find_damage(path));
+    if (damaged.has_value()) out.push_back(*damaged);
   }
   return out;
 }

@@ -13,6 +13,9 @@
 
 namespace warren::storage {
 
+// Gives another process, a broker that runs, the time to end a write that it is in. No event tells.
+void let_writes_end();
+
 // How much of a manifest's content counts: all of it, unless it ends in an edit that was never
 // synced.
 std::uint64_t sound_manifest_bytes(Bytes manifest);

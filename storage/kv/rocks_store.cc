@@ -3,6 +3,7 @@
 
 #include <array>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
+#include "storage/kv/direct_fs.h"
 #include "storage/kv/rocks_crc32c.h"
 #include "storage/kv/rocks_cursor.h"
 #include "storage/kv/rocks_doctor.h"
@@ -188,11 +190,27 @@ Result<std::unique_ptr<KvStore>> open_unguarded(rocksdb::Env& env, const std::st
       std::make_unique<RocksStore>(db, by_family, events, spill_options, settings));
 }
 
+// One for all stores, as RocksDB's own: its files may outlive a store.
+rocksdb::Env& direct_env() {
+  static const std::unique_ptr<rocksdb::Env> env =
+      rocksdb::NewCompositeEnv(std::make_shared<DirectFs>(rocksdb::FileSystem::Default()));
+  return *env;
+}
+
+rocksdb::Env& env_for(const std::string& path, const RocksSettings& settings) {
+  if (!settings.direct_io) return *rocksdb::Env::Default();
+  const std::string directory = std::filesystem::absolute(path).parent_path().string();
+  if (takes_direct_writes(directory)) return direct_env();
+  WLOG(info, "the file system takes no direct writes: they go through the page cache path='{}'",
+       path);
+  return *rocksdb::Env::Default();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<KvStore>> open_rocks_store(const std::string& path,
                                                   const RocksSettings& settings) {
-  return open_rocks_store_on(*rocksdb::Env::Default(), path, settings);
+  return open_rocks_store_on(env_for(path, settings), path, settings);
 }
 
 Result<std::unique_ptr<KvStore>> open_rocks_store_on(rocksdb::Env& env, const std::string& path,

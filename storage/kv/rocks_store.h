@@ -17,6 +17,8 @@ struct RocksSettings {
   // that there is as much as this to look at.
   std::uint64_t reclaim_erases = 2000;
   std::uint64_t reclaim_bytes_min = std::uint64_t{64} << 20;
+  // Writes past the page cache, where the file system takes that (direct_fs.h).
+  bool direct_io = true;
   // For repairs only: opens in spite of a damaged write-ahead log and leaves out what is damaged.
   bool skip_damaged_log_records = false;
   // For repairs only: tables that were mended have lost what says which process wrote them, and are

@@ -66,6 +66,14 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& path,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                        rocksdb::IODebugContext* dbg) override {
+    rocksdb::FileOptions buffered = options;
+    buffered.use_direct_reads = false;
+    return target()->NewRandomAccessFile(path, buffered, file, dbg);
+  }
   rocksdb::IOStatus ReopenWritableFile(const std::string&, const rocksdb::FileOptions&,
                                        std::unique_ptr<rocksdb::FSWritableFile>*,
                                        rocksdb::IODebugContext*) override {
@@ -106,9 +114,12 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
   }
 
  private:
+  static constexpr std::uint64_t kSector = 512;
   struct Node {
     std::string shadow;  // a hard link: the content outlives its name
     std::uint64_t synced = 0;
+    std::uint64_t trimmed_from = 0;                    // its size, until that is synced
+    std::map<std::uint64_t, std::string> overwritten;  // sectors, as they were synced
     ~Node() {
       std::error_code ignored;
       std::filesystem::remove(shadow, ignored);
@@ -135,6 +146,8 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     announce(Moment::sync);
     node.synced = std::filesystem::file_size(node.shadow);
+    node.trimmed_from = 0;
+    node.overwritten.clear();
   }
   void sync_directory() {
     const std::lock_guard lock(mutex_);
@@ -142,10 +155,27 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
     durable_names_ = names_;
     pending_.clear();
   }
+  // What is about to be overwritten there, if it was synced: it may come back.
+  static void remember(Node& node, std::uint64_t offset, std::size_t bytes) {
+    std::ifstream in(node.shadow, std::ios::binary);
+    for (std::uint64_t at = offset / kSector * kSector; at < std::min(offset + bytes, node.synced);
+         at += kSector) {
+      std::string sector(std::min(kSector, node.synced - at), '\0');
+      in.seekg(static_cast<std::streamoff>(at));
+      in.read(sector.data(), static_cast<std::streamsize>(sector.size()));
+      node.overwritten.emplace(at, std::move(sector));
+    }
+  }
+  static void restore(std::string& content, const Node& node, const std::function<bool()>& lost) {
+    for (const auto& [at, sector] : node.overwritten) {
+      if (at + sector.size() <= content.size() && lost()) {
+        content.replace(at, sector.size(), sector);
+      }
+    }
+  }
   // From `from` on, whole sectors may never have been written. They read as zeros.
   static void lose_sectors(std::string& content, std::uint64_t from,
                            const std::function<bool()>& lost) {
-    constexpr std::uint64_t kSector = 512;
     for (std::uint64_t at = (from + kSector - 1) / kSector * kSector; at < content.size();
          at += kSector) {
       if (lost())
@@ -155,25 +185,34 @@ class LossyFs final : public rocksdb::FileSystemWrapper {
   static void write_file(std::mt19937_64& random, const Node& node, const std::string& to) {
     std::ifstream in(node.shadow, std::ios::binary);
     std::string content((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    if (content.size() > node.synced) {
+    const bool keeps_size = node.trimmed_from > content.size() && random() % 2 == 0;
+    const auto any = [&random] { return random() % 3 == 0; };
+    if (content.size() > node.synced || !node.overwritten.empty()) {
       const std::uint64_t good = node.synced + random() % (content.size() - node.synced + 1);
       switch (random() % 5) {
         case 0:
           content.resize(node.synced);
+          restore(content, node, [] { return true; });
           break;
-        case 1:
+        case 1: {
           content.resize(good);
+          std::size_t written = random() % (node.overwritten.size() + 1);
+          restore(content, node, [&written] { return written == 0 || written-- == 0; });
           break;
+        }
         case 2:
           break;
         case 3:
           lose_sectors(content, good, [] { return true; });
+          restore(content, node, any);
           break;
         case 4:
-          lose_sectors(content, node.synced, [&random] { return random() % 3 == 0; });
+          lose_sectors(content, node.synced, any);
+          restore(content, node, any);
           break;
       }
     }
+    if (keeps_size) content.resize(node.trimmed_from);  // what was cut off was zeros
     std::ofstream(to, std::ios::binary) << content;
   }
 
@@ -204,6 +243,23 @@ class LossyFs::File final : public rocksdb::FSWritableFileOwnerWrapper {
     const std::lock_guard lock(fs_.mutex_);
     fs_.announce(Moment::change);
     return target()->Append(data, options, info, dbg);
+  }
+  rocksdb::IOStatus PositionedAppend(const rocksdb::Slice& data, std::uint64_t offset,
+                                     const rocksdb::IOOptions& options,
+                                     rocksdb::IODebugContext* dbg) override {
+    const std::lock_guard lock(fs_.mutex_);
+    fs_.announce(Moment::change);
+    remember(*node_, offset, data.size());
+    return target()->PositionedAppend(data, offset, options, dbg);
+  }
+  rocksdb::IOStatus Truncate(std::uint64_t size, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* dbg) override {
+    const std::lock_guard lock(fs_.mutex_);
+    fs_.announce(Moment::change);
+    node_->trimmed_from =
+        std::max<std::uint64_t>(node_->trimmed_from, std::filesystem::file_size(node_->shadow));
+    node_->synced = std::min(node_->synced, size);
+    return target()->Truncate(size, options, dbg);
   }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
     fs_.sync_file(*node_);
@@ -251,7 +307,10 @@ inline rocksdb::IOStatus LossyFs::NewWritableFile(const std::string& path,
   std::error_code ignored;
   std::filesystem::remove(path, ignored);
   std::unique_ptr<rocksdb::FSWritableFile> below;
-  const rocksdb::IOStatus status = target()->NewWritableFile(path, options, &below, dbg);
+  // What is written directly is as much lost without a sync; the disk below may not take it.
+  rocksdb::FileOptions buffered = options;
+  buffered.use_direct_writes = false;
+  const rocksdb::IOStatus status = target()->NewWritableFile(path, buffered, &below, dbg);
   if (!status.ok()) return status;
   const NodePtr node = adopt(path);
   change([path, node](auto& names) { names[path] = node; });

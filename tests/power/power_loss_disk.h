@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/kv/direct_fs.h"
 #include "storage/kv/rocks_options.h"
 
 #include "tests/power/lossy_fs.h"
@@ -82,7 +83,9 @@ class PowerLossDisk final : public TestDisk {
     const std::string shadow = *root_ / ("shadow" + std::to_string(round_));
     std::filesystem::create_directory(shadow);
     fs_ = std::make_shared<LossyFs>(path_, shadow);
-    env_ = rocksdb::NewCompositeEnv(fs_);
+    // As on most disks, or as where a file system takes no direct writes.
+    env_ = random_() % 4 == 0 ? rocksdb::NewCompositeEnv(fs_)
+                              : rocksdb::NewCompositeEnv(std::make_shared<DirectFs>(fs_));
     // Mostly a sync, soon or later; at times the moment before any write or renaming.
     any_moment_ = random_() % 4 == 0;
     countdown_ = 1 + random_() % (random_() % 4 == 0 ? 20 : any_moment_ ? 1000 : 200);

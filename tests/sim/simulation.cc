@@ -351,7 +351,7 @@ void Simulation::check_counts(SimQueueIndex index) {
 void Simulation::crash() {
   for (const auto& actor : actors_) actor->abandon();
   actors_.clear();
-  broker_.crash(stage_.draw(3));
+  broker_.crash();
   check_disk();
   ledger_.crashed();
   broker_.start();

@@ -174,11 +174,11 @@ void SimBroker::drop_clients() {
   clients_.clear();
 }
 
-void SimBroker::crash(std::size_t survivors) {
+void SimBroker::crash() {
   drop_clients();
   store_.reset();
   shards_.clear();
-  disk_->lose_unsynced(survivors);
+  disk_->lose_unsynced();
 }
 
 void SimBroker::stop() {

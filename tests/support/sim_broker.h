@@ -63,9 +63,8 @@ class SimBroker {
   bool read() { return store_->step_read(); }
   void advance(Duration by);
 
-  // Power loss: what was not synced is gone, but for the first `survivors` unsynced batches; every
-  // client is gone.
-  void crash(std::size_t survivors = 0);
+  // Power loss: what was not synced is gone, and so is every client.
+  void crash();
   // SIGTERM: everything is committed, clients are gone.
   void stop();
   // After crash() or stop(): a new broker on the same disk.

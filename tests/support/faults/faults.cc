@@ -14,8 +14,11 @@
 #include <ctime>
 #include <filesystem>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -57,6 +60,12 @@ constexpr std::int64_t kRescanBytes = 1 << 16;
 Page* page = nullptr;
 const char* folder = nullptr;
 Synced synced[kDescriptorsMax];
+struct Overwritten {
+  off_t at;
+  std::string content;
+};
+std::mutex overwritten_mutex;
+std::vector<Overwritten> overwritten[kDescriptorsMax];  // since the last sync, in order
 std::mutex scan_mutex;
 std::int64_t used_bytes = 0;  // guarded by scan_mutex: as of the last scan
 std::int64_t since_scan = 0;  // guarded by scan_mutex: written since
@@ -71,6 +80,14 @@ __attribute__((constructor)) void attach() {
   ::close(fd);
   if (mapped == MAP_FAILED) std::abort();
   page = static_cast<Page*>(mapped);
+}
+
+int open_again(int fd, int flags) {
+  char link[32];
+  std::snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  const int again = ::open(link, flags | O_CLOEXEC);
+  if (again < 0) std::abort();
+  return again;
 }
 
 bool is_ours(int fd) {
@@ -162,6 +179,29 @@ std::int64_t length(const iovec* parts, int count) {
   return bytes;
 }
 
+// A write in place, of what was synced already: if the next sync fails, that comes back.
+void remember(int fd, off_t at, std::size_t bytes) {
+  if (page->syncs_left < 0 || fd >= kDescriptorsMax) return;
+  const int reader = open_again(fd, O_RDONLY);
+  Overwritten was{at, std::string(bytes, '\0')};
+  const ssize_t got = ::syscall(SYS_pread64, reader, was.content.data(), bytes, at);
+  ::close(reader);
+  was.content.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+  const std::lock_guard lock(overwritten_mutex);
+  overwritten[fd].push_back(std::move(was));
+}
+
+void restore(int fd) {
+  const int writer = open_again(fd, O_WRONLY);
+  const std::lock_guard lock(overwritten_mutex);
+  for (auto was = overwritten[fd].rbegin(); was != overwritten[fd].rend(); ++was) {
+    const auto bytes = static_cast<long>(was->content.size());
+    if (::syscall(SYS_pwrite64, writer, was->content.data(), bytes, was->at) != bytes) std::abort();
+  }
+  overwritten[fd].clear();
+  ::close(writer);
+}
+
 int sync(int fd, long call) {
   if (!is_ours(fd)) return static_cast<int>(::syscall(call, fd));
   if (const std::int64_t delay = page->sync_delay_us; delay > 0) {
@@ -172,12 +212,15 @@ int sync(int fd, long call) {
   const bool known = fd < kDescriptorsMax && synced[fd].inode == status.st_ino;
   if (used_up(page->syncs_left)) {
     // The kernel drops the pages that it could not write.
+    if (fd < kDescriptorsMax) restore(fd);
     const off_t kept = known ? synced[fd].bytes.load() : 0;
     if (::ftruncate(fd, std::min<off_t>(kept, status.st_size)) != 0) std::abort();
     return refuse();
   }
   const int result = static_cast<int>(::syscall(call, fd));
   if (result == 0 && fd < kDescriptorsMax) {
+    const std::lock_guard lock(overwritten_mutex);
+    overwritten[fd].clear();
     synced[fd].inode = status.st_ino;
     synced[fd].bytes = status.st_size;
   }
@@ -205,6 +248,7 @@ ssize_t writev(int fd, const iovec* parts, int count) {
 }
 ssize_t pwrite(int fd, const void* data, size_t bytes, off_t at) {
   if (!may_write(fd, static_cast<std::int64_t>(bytes))) return -1;
+  if (is_ours(fd)) remember(fd, at, bytes);
   return ::syscall(SYS_pwrite64, fd, data, bytes, at);
 }
 ssize_t pwrite64(int fd, const void* data, size_t bytes, off64_t at) {

@@ -167,7 +167,7 @@ TEST_P(Tx, ACrashLeavesAllOfATransactionOrNothing) {
     a.send(1, amqp::TxCommit{});
     for (int i = 0; i < steps; ++i) broker.step();
     const bool told = a.has_received();
-    broker.crash(static_cast<std::size_t>(steps % 3));
+    broker.crash();
     broker.start();
     SimClient& c = broker.connect(0);
     const auto near = depth(c, "near");
@@ -207,7 +207,7 @@ TEST_P(Tx, ACrashLeavesADeadLetterInOnePlace) {
       if (i % 4 == 3)
         broker.clock().advance(std::chrono::milliseconds(6));  // nobody waits for the disk
     }
-    broker.crash(static_cast<std::size_t>(steps % 3));
+    broker.crash();
     broker.start();
     SimClient& c = broker.connect(0);
     EXPECT_EQ(depth(c, "dead1"), depth(c, "dead2"));

@@ -57,8 +57,7 @@ class Writer {
     batch.put(Family::meta, "number", key_of(n));
     batch.put(Family::queue_log, key_of(n), std::string(500 + n % 9000, static_cast<char>(n)));
     if (n > kKept) batch.erase_once(Family::queue_log, key_of(n - kKept));
-    // A view sees what was written; whether it was synced makes no difference to it.
-    EXPECT_TRUE(store_->commit(batch, WriteMode::buffered).ok());
+    EXPECT_TRUE(store_->commit(batch, WriteMode::synced).ok());
     committed_ = n;
   }
 
