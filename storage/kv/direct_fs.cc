@@ -2,9 +2,7 @@
 #include "storage/kv/direct_fs.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "storage/base/assert.h"
+#include "storage/kv/pages.h"
 
 namespace warren::storage {
 namespace {
@@ -21,28 +20,11 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-// What O_DIRECT wants addresses, offsets and sizes to be multiples of, on every disk that is known.
-constexpr std::size_t kPageBytes = 4_KiB;
 constexpr std::size_t kBufferBytes = 1_MiB;
 // Of a log. Larger writes cost more than what a sync of a growing file does.
 constexpr std::size_t kSmallBytes = 64_KiB;
 constexpr std::uint64_t kLogBlockBytes = 32_KiB;
 constexpr std::size_t kLogHeaderBytes = 7;
-
-constexpr std::size_t to_pages(std::size_t bytes) {
-  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-}
-
-struct Free {
-  void operator()(char* memory) const { std::free(memory); }
-};
-using Pages = std::unique_ptr<char[], Free>;
-
-Pages make_pages(std::size_t bytes) {
-  Pages pages(static_cast<char*>(std::aligned_alloc(kPageBytes, bytes)));
-  if (pages == nullptr) throw std::bad_alloc();
-  return pages;
-}
 
 const char* zeros() {
   alignas(kPageBytes) static char zeros[kLogAheadBytes] = {};
@@ -189,8 +171,13 @@ IOStatus DirectFs::NewRandomAccessFile(const std::string& path, const rocksdb::F
                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
                                        IODebugContext* dbg) {
   rocksdb::FileOptions direct = options;
-  direct.use_direct_reads = options.use_direct_reads || path.ends_with(".blob");
-  return target()->NewRandomAccessFile(path, direct, file, dbg);
+  const bool blob = path.ends_with(".blob");
+  direct.use_direct_reads = options.use_direct_reads || blob;
+  std::unique_ptr<rocksdb::FSRandomAccessFile> below;
+  const IOStatus status = target()->NewRandomAccessFile(path, direct, &below, dbg);
+  if (!status.ok()) return status;
+  *file = blob ? read_ahead(std::move(below), read_ahead_) : std::move(below);
+  return status;
 }
 
 bool takes_direct_writes(const std::string& directory) {

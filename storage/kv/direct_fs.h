@@ -11,6 +11,7 @@
 #include <rocksdb/file_system.h>
 
 #include "storage/base/units.h"
+#include "storage/kv/read_ahead.h"
 
 namespace warren::storage {
 
@@ -26,17 +27,21 @@ constexpr std::uint64_t kLogAheadBytes = 256_KiB;
 // even the process.
 class DirectFs final : public rocksdb::FileSystemWrapper {
  public:
-  using FileSystemWrapper::FileSystemWrapper;
+  explicit DirectFs(const std::shared_ptr<rocksdb::FileSystem>& target)
+      : FileSystemWrapper(target) {}
 
   const char* Name() const override { return "WarrenDirectFs"; }
   rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* dbg) override;
-  // Blob files are read so as well; tables, which are small and read often, are not.
+  // Blob files are read so as well, and ahead; tables, which are small and read often, are not.
   rocksdb::IOStatus NewRandomAccessFile(const std::string& path,
                                         const rocksdb::FileOptions& options,
                                         std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
                                         rocksdb::IODebugContext* dbg) override;
+
+ private:
+  const std::shared_ptr<ReadAheadPool> read_ahead_ = make_read_ahead_pool();  // shared: with files
 };
 
 // Whether files in this directory can be written so: not every file system takes it.
