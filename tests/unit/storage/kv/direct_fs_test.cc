@@ -60,12 +60,12 @@ class DirectFsTest : public ::testing::Test {
 // them for the end.
 TEST_F(DirectFsTest, ASyncedLogHoldsWhatWasAppendedAndZeros) {
   const auto file = create("000001.log");
-  for (int i = 0; i < 200 && !HasFailure(); ++i) {
+  for (int i = 0; i < 120 && !HasFailure(); ++i) {
     // Now and then up to just before the end of a page, where zeros are short.
     const std::size_t to_page_end = kPageBytes - written_.size() % kPageBytes;
     const std::size_t bytes = i % 3 == 0
-                                  ? to_page_end + kPageBytes * (random_() % 20) - random_() % 9
-                              : i % 100 == 7 ? 2'500'000
+                                  ? to_page_end + kPageBytes * (random_() % 12) - random_() % 9
+                              : i % 100 == 7 ? 1'200'000
                                              : random_() % 9000;
     append(*file, bytes);
     ASSERT_TRUE(file->Sync(IOOptions(), nullptr).ok());
