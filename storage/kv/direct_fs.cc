@@ -60,15 +60,20 @@ class DirectFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* dbg) override {
     const IOStatus written = write_rest(options, dbg);
-    return written.ok() ? target()->Sync(options, dbg) : written;
+    return written.ok() ? keep(target()->Sync(options, dbg)) : written;
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
     const IOStatus written = write_rest(options, dbg);
-    return written.ok() ? target()->Fsync(options, dbg) : written;
+    return written.ok() ? keep(target()->Fsync(options, dbg)) : written;
   }
   IOStatus Close(const IOOptions& options, IODebugContext* dbg) override;
 
  private:
+  // S10: after a failure nothing is written any more.
+  IOStatus keep(IOStatus status) {
+    if (!status.ok()) failed_ = true;
+    return status;
+  }
   IOStatus write_rest(const IOOptions& options, IODebugContext* dbg);
   IOStatus write_out(std::size_t bytes, const IOOptions& options, IODebugContext* dbg);
   IOStatus write_ahead(const IOOptions& options, IODebugContext* dbg);
@@ -77,9 +82,10 @@ class DirectFile final : public rocksdb::FSWritableFileOwnerWrapper {
   const Kind kind_;
   Pages buffer_ = make_pages(kBufferBytes + kPageBytes);  // room for a page of zeros behind
   std::size_t used_ = 0;                                  // of it
-  bool unwritten_ = false;                                // some of that is not in the file yet
-  std::uint64_t at_ = 0;                                  // where it begins in the file: a page
-  std::uint64_t written_end_ = 0;                         // of the file, with the zeros
+  bool failed_ = false;
+  bool unwritten_ = false;         // some of that is not in the file yet
+  std::uint64_t at_ = 0;           // where it begins in the file: a page
+  std::uint64_t written_end_ = 0;  // of the file, with the zeros
 };
 
 IOStatus DirectFile::Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) {
@@ -100,8 +106,9 @@ IOStatus DirectFile::Append(const Slice& data, const IOOptions& options, IODebug
 IOStatus DirectFile::write_out(std::size_t bytes, const IOOptions& options, IODebugContext* dbg) {
   WARREN_ASSERT(bytes % kPageBytes == 0 && bytes >= used_);
   std::memset(buffer_.get() + used_, 0, bytes - used_);
+  if (failed_) return IOStatus::IOError("an earlier write of this file failed");
   const IOStatus written =
-      target()->PositionedAppend(Slice(buffer_.get(), bytes), at_, options, dbg);
+      keep(target()->PositionedAppend(Slice(buffer_.get(), bytes), at_, options, dbg));
   if (!written.ok()) return written;
   unwritten_ = false;
   written_end_ = std::max(written_end_, at_ + bytes);
@@ -128,7 +135,7 @@ IOStatus DirectFile::write_rest(const IOOptions& options, IODebugContext* dbg) {
 IOStatus DirectFile::write_ahead(const IOOptions& options, IODebugContext* dbg) {
   if (at_ + 2 * kPageBytes <= written_end_) return IOStatus::OK();
   const IOStatus written =
-      target()->PositionedAppend(Slice(zeros(), kLogAheadBytes), written_end_, options, dbg);
+      keep(target()->PositionedAppend(Slice(zeros(), kLogAheadBytes), written_end_, options, dbg));
   if (written.ok()) written_end_ += kLogAheadBytes;
   return written;
 }
@@ -136,14 +143,15 @@ IOStatus DirectFile::write_ahead(const IOOptions& options, IODebugContext* dbg) 
 IOStatus DirectFile::trim(const IOOptions& options, IODebugContext* dbg) {
   const std::uint64_t size = at_ + used_;
   if (written_end_ <= size) return IOStatus::OK();
-  const IOStatus cut = target()->Truncate(size, options, dbg);
+  const IOStatus cut = keep(target()->Truncate(size, options, dbg));
   if (cut.ok()) written_end_ = size;
   return cut;
 }
 
 IOStatus DirectFile::Close(const IOOptions& options, IODebugContext* dbg) {
-  IOStatus done = unwritten_ ? write_out(to_pages(used_), options, dbg) : IOStatus::OK();
-  if (done.ok()) done = trim(options, dbg);
+  IOStatus done;
+  if (!failed_ && unwritten_) done = write_out(to_pages(used_), options, dbg);
+  if (!failed_ && done.ok()) done = trim(options, dbg);
   const IOStatus closed = target()->Close(options, dbg);
   return done.ok() ? closed : done;
 }

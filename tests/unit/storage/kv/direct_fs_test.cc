@@ -124,6 +124,66 @@ TEST_F(DirectFsTest, FilesThatAreNotClosedEndInZeros) {
   EXPECT_EQ(found, written_.substr(0, found.size()));
 }
 
+// What fails after so many writes, and counts them.
+class FailingFs final : public rocksdb::FileSystemWrapper {
+ public:
+  FailingFs() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "FailingFs"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* dbg) override {
+    std::unique_ptr<rocksdb::FSWritableFile> below;
+    const auto status = target()->NewWritableFile(path, options, &below, dbg);
+    if (status.ok()) *file = std::make_unique<File>(*this, std::move(below));
+    return status;
+  }
+
+  int writes = 0;
+  int good_writes = 0;
+  int good_syncs = 0;
+
+ private:
+  class File final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    File(FailingFs& fs, std::unique_ptr<rocksdb::FSWritableFile> below)
+        : FSWritableFileOwnerWrapper(std::move(below)), fs_(fs) {}
+    rocksdb::IOStatus PositionedAppend(const rocksdb::Slice& data, std::uint64_t offset,
+                                       const IOOptions& options,
+                                       rocksdb::IODebugContext* dbg) override {
+      ++fs_.writes;
+      if (fs_.good_writes-- <= 0) return rocksdb::IOStatus::IOError("no");
+      return target()->PositionedAppend(data, offset, options, dbg);
+    }
+    rocksdb::IOStatus Sync(const IOOptions& options, rocksdb::IODebugContext* dbg) override {
+      if (fs_.good_syncs-- <= 0) return rocksdb::IOStatus::IOError("no");
+      return target()->Sync(options, dbg);
+    }
+
+   private:
+    FailingFs& fs_;  // borrowed: outlives the file
+  };
+};
+
+// S10.
+TEST_F(DirectFsTest, NothingIsWrittenAfterAFailure) {
+  for (const bool sync_fails : {false, true}) {
+    FailingFs below;
+    below.good_writes = sync_fails ? 100 : 1;
+    below.good_syncs = sync_fails ? 0 : 100;
+    const std::shared_ptr<FailingFs> borrowed(&below, [](FailingFs*) {});  // for the wrapper
+    fs_ = std::make_shared<DirectFs>(borrowed);
+    const auto file = create("000001.log");
+    append(*file, 100);
+    EXPECT_FALSE(file->Sync(IOOptions(), nullptr).ok());
+    const int writes = below.writes;
+    below.good_writes = below.good_syncs = 100;
+    append(*file, 100);
+    EXPECT_FALSE(file->Sync(IOOptions(), nullptr).ok());
+    static_cast<void>(file->Close(IOOptions(), nullptr));
+    EXPECT_EQ(below.writes, writes);
+  }
+}
+
 TEST_F(DirectFsTest, AsksTheDirectory) {
   EXPECT_FALSE(takes_direct_writes(root_ + "/none"));
   EXPECT_FALSE(takes_direct_writes("/proc"));
