@@ -141,7 +141,7 @@ void add_memory_options(CLI::App& app, Config& config) {
                  "takes that. false costs more CPU and slower fsyncs; messages that are\n"
                  "read soon after they were written then need no disk.")
       ->type_name("BOOLEAN")
-      ->capture_default_str();
+      ->default_str("true");
   app.add_option("--idle-commit-ms", config.idle_commit_ms,
                  "How long acks (and persistent messages nobody waits for) may stay\n"
                  "uncommitted on an idle broker, in milliseconds, 1 to 1000. Longer\n"
