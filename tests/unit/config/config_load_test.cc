@@ -86,6 +86,7 @@ TEST(ConfigLoad, ValuesOutOfRangeNameTheOption) {
                                                        {"--idle-commit-ms", "0"},
                                                        {"--max-message-size", "1GiB"},
                                                        {"--write-buffer-mb", "1"},
+                                                       {"--direct-io", "maybe"},
                                                        {"--data-dir", ""},
                                                        {"--handshake-timeout-ms", "1"},
                                                        {"--transient-memory-mb", "1"}};
