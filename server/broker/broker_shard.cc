@@ -195,6 +195,7 @@ void BrokerShard::drain_inbox() {
     } else {
       const bool own = one.from == parts_.self;
       if (own && std::holds_alternative<PublishMessage>(one.message)) --own_publishes_queued_;
+      receiving_from_ = one.from;
       std::visit([this](auto& message) { on(message); }, one.message);
     }
   }

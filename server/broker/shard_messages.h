@@ -179,6 +179,11 @@ struct Delivery {
 struct Confirmed {
   std::vector<storage::CommitToken> tokens;
 };
+// The queue piles up ahead of consumers that keep taking: who publishes to it waits, or goes on.
+struct HoldPublishers {
+  QueueId queue;
+  bool hold = false;
+};
 // Publishes that a queue did not take (x-overflow).
 struct Refused {
   std::vector<storage::CommitToken> tokens;
@@ -301,6 +306,6 @@ using ShardMessage =
                  ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
                  ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, SetPolicy, ClearPolicy,
-                 Applied, Apply, Marker, DirectReply, DedupRequest, DedupForget>;
+                 Applied, Apply, Marker, DirectReply, DedupRequest, DedupForget, HoldPublishers>;
 
 }  // namespace warren::broker

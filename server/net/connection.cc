@@ -122,10 +122,11 @@ void Connection::offer(Bytes in, bool in_rest) {
 
 void Connection::after_input() {
   if (gone_ || lingering_ || !session_.wants_input()) return;
-  if (session_.publishes() && loop_.parts_.broker->overloaded()) {
+  const bool overloaded = session_.publishes() && loop_.parts_.broker->overloaded();
+  if (overloaded || session_.held_by_queue()) {
     if (!throttled_) {
       throttled_ = true;
-      loop_.throttle(*this);
+      overloaded ? loop_.throttle(*this) : loop_.hold(*this);
     }
     return;
   }

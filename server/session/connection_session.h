@@ -67,6 +67,9 @@ class ConnectionSession final : public broker::SessionSink {
   void on_input_held() { received_ = true; }
   // Publishes: is not read while the broker is overloaded.
   bool publishes() const { return publishes_; }
+  // A queue that it published to wants it to wait: is not read. Changes with
+  // BrokerShard::releases().
+  bool held_by_queue() const { return held_by_ && parts_.broker->holds(*held_by_); }
 
   // SessionSink
   broker::ConnectionId connection_id() const override { return id_; }
@@ -121,6 +124,7 @@ class ConnectionSession final : public broker::SessionSink {
   void mark_turn();
   void mark_confirms(std::uint16_t channel);
   void mark_publishes() { publishes_ = true; }
+  void wait_for(broker::QueueId queue) { held_by_ = queue; }
   // A publish is complete. Under an alarm it is the last one that is read.
   void on_published();
   void mark_owner() { owns_exclusive_ = true; }
@@ -202,7 +206,8 @@ class ConnectionSession final : public broker::SessionSink {
   bool auth_failure_close_ = false;
   bool blocked_notify_ = false;
   bool publishes_ = false;
-  bool blocked_ = false;  // published under an alarm: not read until it is over
+  std::optional<broker::QueueId> held_by_;  // the last queue that wanted its publishers to wait
+  bool blocked_ = false;                    // published under an alarm: not read until it is over
   bool owns_exclusive_ = false;
   bool released_ = false;
 

@@ -47,6 +47,7 @@ void Queue::dispatch() {
   if (settings_.expires_ms) check_expires();
   fit_windows();
   read_ahead();
+  fit_publishers();
   set_alarm();
 }
 
@@ -143,6 +144,7 @@ void Queue::deliver_front(Consumer& consumer) {
     --grants_out_;
   }
   consumer.in_flight_bytes += message.block->size();
+  if (consumer.is_full()) ++full_consumers_;  // it had room before
   Delivery delivery;
   delivery.connection = consumer.channel.connection;
   delivery.consumer = consumer.number;
