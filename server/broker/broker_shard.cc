@@ -179,7 +179,7 @@ Instant BrokerShard::run_turn(Instant now) {
     if (!has_work()) break;
   }
   hand_over();
-  parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
+  tell_uncommitted();
   return has_work() ? now : std::min({next, retry_reads_at_, next_alarm(now)});
 }
 

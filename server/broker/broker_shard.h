@@ -260,6 +260,9 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   bool own_publishes_wait() const;
   void hold_part();
   void tell_holder(QueueId queue);
+  void tell_uncommitted() {
+    parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
+  }
   void drain_inbox();
   void end_epoch();
   void begin_epoch();

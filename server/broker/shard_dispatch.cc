@@ -15,7 +15,7 @@ namespace warren::broker {
 
 void BrokerShard::on(PublishMessage& message) {
   const bool persistent = MessageView(*message.block).persistent();
-  parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
+  parts_.gauges->add_inbound(parts_.self, -message.backlog_bytes());
   for (const PublishMessage::Target& target : message.targets) {
     const storage::CommitToken* const token =
         target.answers && message.confirm ? &*message.confirm : nullptr;
@@ -27,6 +27,7 @@ void BrokerShard::on(PublishMessage& message) {
     }
   }
   if (message.several_shards) hold_part();
+  if (message.targets.size() > 1) tell_uncommitted();
 }
 
 // ---- queues that hold their publishers ----

@@ -50,8 +50,13 @@ class ConnectionSession final : public broker::SessionSink {
   // again, with more behind it, or after SessionHost::input_ready().
   std::size_t on_bytes(Bytes in);
   bool wants_input() const {
-    return state_ != State::closed && !pending_ && !blocked_ && out_.size() < kOutputHighBytes;
+    return state_ != State::closed && !pending_ && !blocked_ && !held_back_ &&
+           out_.size() < kOutputHighBytes;
   }
+  // It published to several queues and the broker is overloaded: it takes no more input, whole
+  // frames that it was offered included, until let_go(), which is due when the broker is not.
+  bool held_back() const { return held_back_; }
+  void let_go() { held_back_ = false; }
   // Call about once a second: heartbeats, time-outs, the end of an alarm.
   void on_tick(Instant now);
   OutBuffer& output() { return out_; }
@@ -125,6 +130,7 @@ class ConnectionSession final : public broker::SessionSink {
   void mark_confirms(std::uint16_t channel);
   void mark_publishes() { publishes_ = true; }
   void wait_for(broker::QueueId queue) { held_by_ = queue; }
+  void hold_back() { held_back_ = true; }
   // A publish is complete. Under an alarm it is the last one that is read.
   void on_published();
   void mark_owner() { owns_exclusive_ = true; }
@@ -207,7 +213,8 @@ class ConnectionSession final : public broker::SessionSink {
   bool blocked_notify_ = false;
   bool publishes_ = false;
   std::optional<broker::QueueId> held_by_;  // the last queue that wanted its publishers to wait
-  bool blocked_ = false;                    // published under an alarm: not read until it is over
+  bool held_back_ = false;
+  bool blocked_ = false;  // published under an alarm: not read until it is over
   bool owns_exclusive_ = false;
   bool released_ = false;
 
