@@ -22,7 +22,6 @@ constexpr std::int64_t kPauseMs = 5;
 // Drops what has expired: all of the past, `also_now` what expires in this millisecond.
 void Queue::expire(bool also_now) {
   const std::int64_t before_ms = host_.now_ms() + (also_now ? 1 : 0);
-  if (settings_.dead_letter_exchange && host_.overloaded()) drops_left_ = 0;
   expire_heads(before_ms);
   for (const auto& lane : lanes_) {
     if (lane == nullptr) continue;

@@ -97,6 +97,38 @@ TEST_P(Flow, AFanOutIsHeldBackWithinItsInput) {
   expect_all_goes_through(client);
 }
 
+// Dead letters wait until the disk is not behind any more. The shard sleeps meanwhile.
+TEST_P(Flow, AnOverloadedShardComesToRest) {
+  SimClient& client = near();
+  client.call(1, ExchangeDeclare{.exchange = "all", .type = "fanout", .durable = true});
+  commit_all();
+  client.expect<ExchangeDeclareOk>(1);
+  bind_queues(client, "near", kQueues);
+  FieldTable arguments;
+  arguments.set("x-dead-letter-exchange", "all");
+  const std::string encoded = encode(arguments);
+  QueueDeclare declare;
+  declare.queue = "waiting";
+  declare.arguments = encoded;
+  client.call(1, declare);
+  commit_all();
+  client.expect<QueueDeclareOk>(1);
+  SimClient& consumer = near();
+  publish_all(client);
+  BasicConsume consume;
+  consume.queue = "waiting";
+  consumer.send(1, consume);
+  broker::BrokerShard& shard = broker_.shard(GetParam().near);
+  for (int i = 0; i < 100; ++i) {
+    client.move_bytes(client.unsent_bytes());
+    shard.run_turn(broker_.clock().now());
+    if (shard.overloaded()) consumer.move_bytes(consumer.unsent_bytes());
+  }
+  consumer.expect<BasicConsumeOk>(1);
+  ASSERT_TRUE(shard.overloaded());
+  EXPECT_FALSE(shard.has_work());
+}
+
 TEST_P(Flow, AHeldPublisherMayLeave) {
   SimClient& client = publisher();
   publish_all(client);
