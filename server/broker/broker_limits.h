@@ -12,6 +12,9 @@ namespace warren::broker {
 inline constexpr std::uint64_t kUsedQueueWindowBytes = 512_KiB;
 inline constexpr std::uint64_t kIdleQueueWindowBytes = 16_KiB;
 
+// How long publishers wait for consumers that took nothing more (Queue::fit_publishers).
+inline constexpr std::int64_t kPatienceMs = 10;
+
 struct BrokerLimits {
   // Ready messages that a queue keeps in memory before the rest is on disk only.
   std::uint64_t queue_window_bytes = 4_MiB;

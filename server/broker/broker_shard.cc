@@ -179,7 +179,7 @@ Instant BrokerShard::run_turn(Instant now) {
     if (!has_work()) break;
   }
   hand_over();
-  parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
+  tell_uncommitted();
   return has_work() ? now : std::min({next, retry_reads_at_, next_alarm(now)});
 }
 
@@ -195,6 +195,7 @@ void BrokerShard::drain_inbox() {
     } else {
       const bool own = one.from == parts_.self;
       if (own && std::holds_alternative<PublishMessage>(one.message)) --own_publishes_queued_;
+      receiving_from_ = one.from;
       std::visit([this](auto& message) { on(message); }, one.message);
     }
   }

@@ -128,6 +128,19 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
     return parts_.gauges->backlog() > parts_.limits.backlog_bytes;
   }
 
+  // One of these that wants its publishers to wait; none: QueueId{}.
+  QueueId held_by(const std::vector<QueueHandle*>& queues) const {
+    if (holding_.empty()) return QueueId{};
+    for (const QueueHandle* queue : queues) {
+      if (holding_.contains(queue->id)) return queue->id;
+    }
+    return QueueId{};
+  }
+  // Does that queue still want its publishers to wait?
+  bool holds(QueueId queue) const { return holding_.contains(queue); }
+  // How often a queue has let its publishers go on.
+  std::uint64_t releases() const { return releases_; }
+
   // Publishers should not be read: the disk is nearly full.
   bool disk_alarm() const { return parts_.gauges->disk_alarm(); }
   // Not yet: its first declare was not answered (B13).
@@ -174,6 +187,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void time_out_consumer(const Consumer& consumer, std::int64_t timeout_ms) override;
   void remove_unused(Queue& queue, Reply reply) override;
   void dead_letter(Queue& queue, Leaving leaving) override;
+  void hold_publishers(Queue& queue, bool hold) override;
   storage::QueueLog& open_log(const storage::LogState& state, Queue& queue) override;
   void add_transient_bytes(std::int64_t bytes) override { transient_bytes_ += bytes; }
   bool transient_over_budget() const override {
@@ -195,6 +209,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
 
   // One overload per message that shards exchange.
   void on(PublishMessage& message);
+  void on(HoldPublishers& message);
   void on(SettleMessage& message);
   void on(SyncRequest& message);
   void on(ConsumeRequest& message);
@@ -244,6 +259,10 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
                    const std::vector<BodyId>& bodies, bool several_shards);
   bool own_publishes_wait() const;
   void hold_part();
+  void tell_holder(QueueId queue);
+  void tell_uncommitted() {
+    parts_.gauges->set_uncommitted(parts_.self, parts_.store->uncommitted_bytes());
+  }
   void drain_inbox();
   void end_epoch();
   void begin_epoch();
@@ -284,6 +303,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
     ShardMessage message;
   };
   std::vector<Incoming> inbox_;
+  ShardIndex receiving_from_ = 0;  // whose message it is that is being taken
   FanoutBarrier barrier_;
   // Own publishes that went through the inbox, to stay behind the ones put aside there.
   std::size_t own_publishes_queued_ = 0;
@@ -294,6 +314,11 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
     std::vector<storage::CommitToken> refused;    // not yet in `messages`
   };
   std::vector<Outbox> outboxes_;
+  // Queues, wherever they live, whose publishers here wait.
+  boost::unordered_flat_set<QueueId> holding_;
+  // Of the queues here that hold: the shards that were told, a bit for each.
+  boost::unordered_flat_map<QueueId, std::uint64_t> told_to_hold_;
+  std::uint64_t releases_ = 0;
   std::vector<QueueId> scheduled_;
   boost::unordered_flat_set<QueueId> is_scheduled_;
   std::vector<std::uint64_t> marked_sessions_;

@@ -15,17 +15,50 @@ namespace warren::broker {
 
 void BrokerShard::on(PublishMessage& message) {
   const bool persistent = MessageView(*message.block).persistent();
-  parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
+  parts_.gauges->add_inbound(parts_.self, -message.backlog_bytes());
   for (const PublishMessage::Target& target : message.targets) {
     const storage::CommitToken* const token =
         target.answers && message.confirm ? &*message.confirm : nullptr;
     if (Queue* const queue = find_queue(target.queue)) {
       queue->enqueue(message.block, persistent, token, message.body);
+      if (queue->holds_publishers()) tell_holder(target.queue);
     } else if (token != nullptr) {
       confirm(*token);  // a queue that was deleted meanwhile owes nothing more
     }
   }
   if (message.several_shards) hold_part();
+  if (message.targets.size() > 1) tell_uncommitted();
+}
+
+// ---- queues that hold their publishers ----
+
+void BrokerShard::hold_publishers(Queue& queue, bool hold) {
+  HoldPublishers change{queue.id(), hold};
+  on(change);
+  if (hold) return;
+  const auto told = told_to_hold_.find(queue.id());
+  if (told == told_to_hold_.end()) return;
+  for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
+    if ((told->second >> shard & 1) != 0) post(shard, change);
+  }
+  told_to_hold_.erase(told);
+}
+
+// Only who publishes to the queue needs to know.
+void BrokerShard::tell_holder(QueueId queue) {
+  if (receiving_from_ == parts_.self) return;
+  std::uint64_t& told = told_to_hold_[queue];
+  const std::uint64_t bit = std::uint64_t{1} << receiving_from_;
+  if ((told & bit) == 0) post(receiving_from_, HoldPublishers{queue, true});
+  told |= bit;
+}
+
+void BrokerShard::on(HoldPublishers& message) {
+  if (message.hold) {
+    holding_.insert(message.queue);
+  } else if (holding_.erase(message.queue) > 0) {
+    ++releases_;
+  }
 }
 
 void BrokerShard::on(SettleMessage& message) {
@@ -298,6 +331,7 @@ void BrokerShard::destroy_queue(const QueueRemoved& removed) {
   last_queue_ = nullptr;
   last_queue_id_ = QueueId{};
   Queue& queue = *at->second;
+  if (queue.holds_publishers()) hold_publishers(queue, false);
   queue.cancel_all_consumers();
   for (const std::uint64_t holder : queue.holders()) {
     const auto held = holders_.find(holder);

@@ -59,6 +59,13 @@ struct PublishMessage {
   std::optional<storage::CommitToken> confirm;  // comes back once per queue that keeps it durably
   bool several_shards = false;  // kept durably on several shards: one commit over them all (S4)
   BodyId body;                  // of a large block that several queues keep durably: stored once
+
+  // What a target takes on its way and in its queue, beside the block, about.
+  static constexpr std::size_t kTargetBytes = 256;
+  // What it adds to the backlog of its receiver.
+  std::int64_t backlog_bytes() const {
+    return static_cast<std::int64_t>(block->size() + (targets.size() - 1) * kTargetBytes);
+  }
 };
 
 enum class Settlement : std::uint8_t {
@@ -178,6 +185,11 @@ struct Delivery {
 };
 struct Confirmed {
   std::vector<storage::CommitToken> tokens;
+};
+// The queue piles up ahead of consumers that keep taking: who publishes to it waits, or goes on.
+struct HoldPublishers {
+  QueueId queue;
+  bool hold = false;
 };
 // Publishes that a queue did not take (x-overflow).
 struct Refused {
@@ -301,6 +313,6 @@ using ShardMessage =
                  ShareLimit, HolderGone, Reply, Delivery, Confirmed, Refused, ConsumerTimedOut,
                  ConsumerCancelled, Ask, GrantReturn, DeclareExchange, DeleteExchange,
                  ChangeBinding, DeclareQueue, RemoveQueue, RemoveExclusive, SetPolicy, ClearPolicy,
-                 Applied, Apply, Marker, DirectReply, DedupRequest, DedupForget>;
+                 Applied, Apply, Marker, DirectReply, DedupRequest, DedupForget, HoldPublishers>;
 
 }  // namespace warren::broker

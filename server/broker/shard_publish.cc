@@ -47,11 +47,12 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
     message.body = body;
     if (confirm != nullptr) message.confirm = *confirm;
     message.several_shards = several_shards && (homes >> shard & 1) != 0;
-    parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
+    parts_.gauges->add_inbound(shard, message.backlog_bytes());
     if (shard == parts_.self) ++own_publishes_queued_;
     send(shard, std::move(message));
   }
   if (here) publish_here(queues, block, body, persistent, confirm, several_shards);
+  tell_uncommitted();  // a turn's input may hold many such publishes
   return published;
 }
 
@@ -72,7 +73,7 @@ Published BrokerShard::publish_to_one(const QueueHandle& handle, const BlockRef&
   message.targets.push_back({handle.id, answered});
   message.block = block;
   if (confirm != nullptr) message.confirm = *confirm;
-  parts_.gauges->add_inbound(handle.home, static_cast<std::int64_t>(block->size()));
+  parts_.gauges->add_inbound(handle.home, message.backlog_bytes());
   if (handle.home == parts_.self) ++own_publishes_queued_;
   send(handle.home, std::move(message));
   return published;

@@ -121,11 +121,15 @@ void Connection::offer(Bytes in, bool in_rest) {
 }
 
 void Connection::after_input() {
-  if (gone_ || lingering_ || !session_.wants_input()) return;
-  if (session_.publishes() && loop_.parts_.broker->overloaded()) {
+  if (gone_ || lingering_) return;
+  const bool held_back = session_.held_back();
+  if (!held_back && !session_.wants_input()) return;
+  const bool overloaded = session_.publishes() && loop_.parts_.broker->overloaded();
+  const bool throttle = held_back || overloaded;
+  if (throttle || session_.held_by_queue()) {
     if (!throttled_) {
       throttled_ = true;
-      loop_.throttle(*this);
+      throttle ? loop_.throttle(*this) : loop_.hold(*this);
     }
     return;
   }
@@ -134,7 +138,9 @@ void Connection::after_input() {
 
 void Connection::unthrottle() {
   throttled_ = false;
-  after_input();
+  const bool stopped = session_.held_back();  // within what was read: that comes first
+  session_.let_go();
+  stopped ? input_ready() : after_input();
 }
 
 void Connection::input_ready() {

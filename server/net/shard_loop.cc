@@ -119,9 +119,13 @@ void ShardLoop::run_ready_handlers() {
 }
 
 void ShardLoop::resume_throttled() {
-  if (throttled_.empty() || parts_.broker->overloaded()) return;
   std::vector<std::shared_ptr<Connection>> list;
-  list.swap(throttled_);
+  if (!throttled_.empty() && !parts_.broker->overloaded()) list.swap(throttled_);
+  for (const auto& connection : list) connection->unthrottle();
+  if (held_.empty() || releases_ == parts_.broker->releases()) return;
+  releases_ = parts_.broker->releases();
+  list.clear();
+  list.swap(held_);
   for (const auto& connection : list) connection->unthrottle();
 }
 

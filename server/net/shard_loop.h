@@ -69,6 +69,7 @@ class ShardLoop final : public Executor {
   void flush_later(Connection& connection) { to_flush_.push_back(connection.shared_from_this()); }
   void feed_later(Connection& connection) { to_feed_.push_back(connection.shared_from_this()); }
   void throttle(Connection& connection) { throttled_.push_back(connection.shared_from_this()); }
+  void hold(Connection& connection) { held_.push_back(connection.shared_from_this()); }
   void drop(Connection& connection);
   std::vector<char>& read_buffer() { return read_buffer_; }
   void count_input(std::size_t bytes) { turn_input_bytes_ += bytes; }
@@ -92,7 +93,9 @@ class ShardLoop final : public Executor {
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> to_flush_;
   std::vector<std::shared_ptr<Connection>> to_feed_;
-  std::vector<std::shared_ptr<Connection>> throttled_;
+  std::vector<std::shared_ptr<Connection>> throttled_;  // while the broker is overloaded
+  std::vector<std::shared_ptr<Connection>> held_;       // while a queue wants them to wait
+  std::uint64_t releases_ = 0;                          // of the broker, when held_ was looked at
   std::promise<void> all_gone_;
   bool closing_ = false;
   bool stopping_ = false;

@@ -245,7 +245,8 @@ void ConnectionSession::close_with(const amqp::AmqpError& error) {
   send(0, close);
   state_ = State::closing;
   pending_.reset();
-  blocked_ = false;  // close-ok must be heard
+  blocked_ = held_back_ = false;  // close-ok must be heard
+  held_by_.reset();
   deadline_ = clock().now() + kCloseTimeout;
   release();
 }

@@ -50,8 +50,13 @@ class ConnectionSession final : public broker::SessionSink {
   // again, with more behind it, or after SessionHost::input_ready().
   std::size_t on_bytes(Bytes in);
   bool wants_input() const {
-    return state_ != State::closed && !pending_ && !blocked_ && out_.size() < kOutputHighBytes;
+    return state_ != State::closed && !pending_ && !blocked_ && !held_back_ &&
+           out_.size() < kOutputHighBytes;
   }
+  // It published to several queues and the broker is overloaded: it takes no more input, whole
+  // frames that it was offered included, until let_go(), which is due when the broker is not.
+  bool held_back() const { return held_back_; }
+  void let_go() { held_back_ = false; }
   // Call about once a second: heartbeats, time-outs, the end of an alarm.
   void on_tick(Instant now);
   OutBuffer& output() { return out_; }
@@ -67,6 +72,9 @@ class ConnectionSession final : public broker::SessionSink {
   void on_input_held() { received_ = true; }
   // Publishes: is not read while the broker is overloaded.
   bool publishes() const { return publishes_; }
+  // A queue that it published to wants it to wait: is not read. Changes with
+  // BrokerShard::releases().
+  bool held_by_queue() const { return held_by_ && parts_.broker->holds(*held_by_); }
 
   // SessionSink
   broker::ConnectionId connection_id() const override { return id_; }
@@ -121,6 +129,8 @@ class ConnectionSession final : public broker::SessionSink {
   void mark_turn();
   void mark_confirms(std::uint16_t channel);
   void mark_publishes() { publishes_ = true; }
+  void wait_for(broker::QueueId queue) { held_by_ = queue; }
+  void hold_back() { held_back_ = true; }
   // A publish is complete. Under an alarm it is the last one that is read.
   void on_published();
   void mark_owner() { owns_exclusive_ = true; }
@@ -202,6 +212,8 @@ class ConnectionSession final : public broker::SessionSink {
   bool auth_failure_close_ = false;
   bool blocked_notify_ = false;
   bool publishes_ = false;
+  std::optional<broker::QueueId> held_by_;  // the last queue that wanted its publishers to wait
+  bool held_back_ = false;
   bool blocked_ = false;  // published under an alarm: not read until it is over
   bool owns_exclusive_ = false;
   bool released_ = false;

@@ -88,6 +88,8 @@ SimOptions Simulation::draw_options(std::mt19937_64& random, const SimShape& sha
   options.store_options.shared_bytes_min =
       std::array<std::size_t, 3>{1, 1_KiB, 4_KiB}[options.seed % 3];
   options.store_options.sweep_records_max = 1 + options.seed % 7;
+  // One of three is overloaded by a message or by a few.
+  if (options.seed % 3 == 1) options.broker_limits.backlog_bytes = options.seed % 2 ? 500 : 4_KiB;
   return options;
 }
 

@@ -138,7 +138,14 @@ void SimBroker::settle() {
   int idle_rounds = 0;
   // What an alarm did in an idle round is still to be committed.
   const auto uncommitted = [this] { return !options_.manual_commit && backlog() > 0; };
-  while (worked || idle_rounds < 2 || (idle_rounds < 100 && uncommitted())) {
+  // A queue lets its publishers go on after a while.
+  const auto held = [](const auto& client) {
+    return client->unsent_bytes() > 0 && client->session().held_by_queue();
+  };
+  const auto unfinished = [&] {
+    return uncommitted() || std::any_of(clients_.begin(), clients_.end(), held);
+  };
+  while (worked || idle_rounds < 2 || (idle_rounds < 100 && unfinished())) {
     worked = false;
     for (ShardIndex i = 0; i < options_.shards; ++i) worked |= run_shard(i, false);
     if (!options_.manual_commit && store_->step_commit()) worked = true;

@@ -149,7 +149,11 @@ std::string SimClient::next_delivery(std::uint16_t channel) {
 
 bool SimClient::move_bytes(std::size_t input_max) {
   bool moved = false;
-  if (!to_session_.empty() && session_->wants_input()) {
+  // As net::Connection does.
+  const bool overloaded = broker_.shard(shard_).overloaded();
+  if (!overloaded) session_->let_go();
+  const bool held = session_->held_by_queue() || (session_->publishes() && overloaded);
+  if (!to_session_.empty() && session_->wants_input() && !held) {
     const std::size_t consumed = session_->on_bytes(Bytes(to_session_).substr(0, input_max));
     to_session_.erase(0, consumed);
     taken_bytes_ += consumed;

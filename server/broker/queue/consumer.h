@@ -39,9 +39,11 @@ struct Consumer {
 
   boost::intrusive::list_member_hook<> in_ring;
 
+  // It waits for what is under way to leave for its socket.
+  bool is_full() const { return in_flight_bytes >= kConsumerWindowBytes; }
   // Room apart from a shared limit.
   bool has_room() const {
-    return !cancelled && number != 0 && in_flight_bytes < kConsumerWindowBytes &&
+    return !cancelled && number != 0 && !is_full() &&
            (no_ack || prefetch == 0 || unacked < prefetch);
   }
 };

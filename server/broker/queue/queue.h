@@ -10,6 +10,7 @@
 //   queue_read.cc     what is on disk only comes back
 //   queue_settle.cc   ack, requeue, holders that vanish
 //   queue_expire.cc   time to live, length limits, time-outs
+//   queue_flow.cc     publishers wait for consumers that keep up, nearly
 #pragma once
 
 #include <deque>
@@ -74,6 +75,8 @@ class QueueHost {
   // Routes the message to where dead letters of this queue go and then calls Queue::let_go(), in
   // one commit (B10); perhaps later in this turn or in a next one.
   virtual void dead_letter(Queue& queue, Leaving leaving) = 0;
+  // Whoever publishes to this queue is not read until this is taken back.
+  virtual void hold_publishers(Queue& queue, bool hold) = 0;
   // Work that no client waits for should pause: the disk is behind.
   virtual bool overloaded() const = 0;
   // A log of the queue; opened at its first use if there is nothing in it.
@@ -119,6 +122,8 @@ class Queue {
   void enqueue(BlockRef block, bool persistent, const storage::CommitToken* confirm,
                const BodyId& body = {});
   void on_stored(LogId log, Seq first, Seq last);
+  // Its publishers are to wait.
+  bool holds_publishers() const { return holds_publishers_; }
 
   // ---- deliver ----
   // Answers through the host: consume-ok, or why not.
@@ -233,6 +238,10 @@ class Queue {
   void check_expires();
   void set_alarm();
 
+  // queue_flow.cc
+  void fit_publishers();
+  bool is_ahead() const;
+
   QueueHost& host_;
   storage::QueueDefinition definition_;
   QueueSettings settings_;
@@ -263,6 +272,9 @@ class Queue {
   std::int64_t oldest_unacked_ms_ = kNoDeadline;  // no unacked delivery is older
   std::uint64_t window_bytes_told_ = 0;           // to the host
   unsigned drops_left_ = 0;                       // in this dispatch
+  std::uint32_t full_consumers_ = 0;              // is_full(), not the cancelled ones
+  bool holds_publishers_ = false;
+  std::int64_t taken_ms_ = 0;  // when a consumer last gave back credit
 };
 
 }  // namespace warren::broker

@@ -134,13 +134,17 @@ void Queue::return_credit(const CreditReturn& credit) {
   Consumer* const consumer = find_consumer(credit.channel, credit.consumer);
   if (consumer == nullptr) return;
   WARREN_ASSERT(consumer->in_flight_bytes >= credit.bytes);
+  const bool was_full = consumer->is_full();
   consumer->in_flight_bytes -= credit.bytes;
+  if (was_full && !consumer->is_full()) --full_consumers_;
+  taken_ms_ = host_.now_ms();
   ready_consumer(*consumer);
   if (top_lane() != nullptr) host_.schedule(*this);
 }
 
 void Queue::drop_consumer(Consumer& consumer) {
   ring_.remove(consumer);
+  if (consumer.is_full()) --full_consumers_;
   consumer.cancelled = true;
   if (&consumer == active_) active_ = nullptr;
   grants_out_ -= consumer.granted;

@@ -27,7 +27,9 @@ bool Queue::front_deliverable() {
 
 void Queue::dispatch() {
   constexpr unsigned kDropsPerDispatch = 1000;
-  drops_left_ = kDropsPerDispatch;
+  const bool pauses = settings_.dead_letter_exchange && host_.overloaded();
+  const unsigned drops_max = pauses ? 0 : kDropsPerDispatch;
+  drops_left_ = drops_max;
   end_waits();
   if (is_delayed()) {
     expire(true);
@@ -38,7 +40,7 @@ void Queue::dispatch() {
     deliver_to_consumers();
     expire(true);
     drop_overflow();
-    if (drops_left_ < kDropsPerDispatch) {
+    if (drops_left_ < drops_max) {
       serve_gets();
       if (!ring_.empty()) host_.schedule(*this);  // something else is at the head
     }
@@ -47,6 +49,7 @@ void Queue::dispatch() {
   if (settings_.expires_ms) check_expires();
   fit_windows();
   read_ahead();
+  fit_publishers();
   set_alarm();
 }
 
@@ -143,6 +146,7 @@ void Queue::deliver_front(Consumer& consumer) {
     --grants_out_;
   }
   consumer.in_flight_bytes += message.block->size();
+  if (consumer.is_full()) ++full_consumers_;  // it had room before
   Delivery delivery;
   delivery.connection = consumer.channel.connection;
   delivery.consumer = consumer.number;

@@ -6,6 +6,7 @@
 #include "storage/base/assert.h"
 #include "storage/base/log.h"
 
+#include "server/broker/broker_limits.h"
 #include "server/broker/queue/queue.h"
 
 namespace warren::broker {
@@ -21,7 +22,6 @@ constexpr std::int64_t kPauseMs = 5;
 // Drops what has expired: all of the past, `also_now` what expires in this millisecond.
 void Queue::expire(bool also_now) {
   const std::int64_t before_ms = host_.now_ms() + (also_now ? 1 : 0);
-  if (settings_.dead_letter_exchange && host_.overloaded()) drops_left_ = 0;
   expire_heads(before_ms);
   for (const auto& lane : lanes_) {
     if (lane == nullptr) continue;
@@ -206,6 +206,7 @@ void Queue::set_alarm() {
     next = std::min(next, used_ms_ + *settings_.expires_ms);
   }
   if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
+  if (holds_publishers_) next = std::min(next, taken_ms_ + kPatienceMs);
   const std::int64_t now = host_.now_ms();
   if (busy || next <= now) next = now + (drops_left_ == 0 && host_.overloaded() ? kPauseMs : 0);
   if (next == kNoDeadline || (alarm_ms_ > now && alarm_ms_ <= next)) return;

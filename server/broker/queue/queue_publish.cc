@@ -95,7 +95,12 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   const bool limited =
       message.deadline_ms != kNoDeadline || settings_.max_length || settings_.max_length_bytes;
   lane.ready.push(std::move(message));
-  if (limited || !ring_.empty() || !gets_.empty()) host_.schedule(*this);
+  if (limited || !ring_.empty() || !gets_.empty()) {
+    host_.schedule(*this);
+  } else if (full_consumers_ > 0 && !holds_publishers_) {
+    fit_publishers();
+    if (holds_publishers_) set_alarm();
+  }
 }
 
 // The refused message never was in the queue, but it has died here all the same.

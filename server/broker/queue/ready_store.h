@@ -64,6 +64,10 @@ class ReadyStore {
 
   bool has_gap() const { return gap_.begin != gap_.end; }
   bool wants_memory_relief() const { return has_gap() || window_bytes_ > window_bytes_max_; }
+  // A good part of the window is used, and there is no gap yet. `still`: it was so before.
+  bool is_filling(bool still) const {
+    return !has_gap() && window_bytes_ > window_bytes_max_ / (still ? 8 : 4);
+  }
   std::uint64_t count() const { return in_memory_ + gap_.count; }
   // Of the bodies of all of them.
   std::uint64_t body_bytes() const { return body_bytes_ + gap_.body_bytes; }

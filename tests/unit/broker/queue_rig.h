@@ -129,6 +129,7 @@ class QueueRig : public QueueHost, public storage::StoreListener {
   void time_out_consumer(const Consumer&, std::int64_t) override { WARREN_ASSERT(false); }
   void remove_unused(Queue&, Reply) override { WARREN_ASSERT(false); }
   void dead_letter(Queue&, Leaving leaving) override { on_leaving(std::move(leaving)); }
+  void hold_publishers(Queue&, bool) override {}
   bool overloaded() const override { return false; }
   storage::QueueLog& open_log(const storage::LogState& state, Queue&) override {
     return shard().open_log(state);
