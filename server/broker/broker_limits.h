@@ -12,6 +12,9 @@ namespace warren::broker {
 inline constexpr std::uint64_t kUsedQueueWindowBytes = 512_KiB;
 inline constexpr std::uint64_t kIdleQueueWindowBytes = 16_KiB;
 
+// What publishes to several queues may copy between two turns of their shard.
+inline constexpr std::uint64_t kCopiedPerTurnBytes = 4_MiB;
+
 struct BrokerLimits {
   // Ready messages that a queue keeps in memory before the rest is on disk only.
   std::uint64_t queue_window_bytes = 4_MiB;

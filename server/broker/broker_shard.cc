@@ -151,7 +151,7 @@ void BrokerShard::receive(ShardIndex from, std::vector<ShardMessage> batch) {
 
 bool BrokerShard::has_work() const {
   return !inbox_.empty() || !scheduled_.empty() || !marked_sessions_.empty() || !answers_.empty() ||
-         (!dead_letters_.empty() && !barrier_.ended(parts_.self));
+         (!dead_letters_.empty() && !barrier_.ended(parts_.self)) || turn_is_full();
 }
 
 bool BrokerShard::has_output() const {
@@ -164,6 +164,7 @@ bool BrokerShard::has_output() const {
 Instant BrokerShard::run_turn(Instant now) {
   Instant next = Instant::max();
   now_ms_ = parts_.clock->wall_ms();
+  copied_bytes_ = 0;
   if (now >= retry_reads_at_) retry_reads(now);
   ring_alarms();
   // Local answers make local work: a few rounds bring it to rest, the next turn does the rest.

@@ -103,7 +103,7 @@ void BrokerShard::spread(const std::vector<QueueHandle*>& targets, const BlockRe
     message.block = block;
     message.body = body;
     message.several_shards = several_shards && (homes >> shard & 1) != 0;
-    parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
+    parts_.gauges->add_inbound(shard, inbound_bytes(message));
     post(shard, std::move(message));
   }
   for (const QueueHandle* target : targets) {

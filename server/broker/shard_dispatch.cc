@@ -15,7 +15,7 @@ namespace warren::broker {
 
 void BrokerShard::on(PublishMessage& message) {
   const bool persistent = MessageView(*message.block).persistent();
-  parts_.gauges->add_inbound(parts_.self, -static_cast<std::int64_t>(message.block->size()));
+  parts_.gauges->add_inbound(parts_.self, -inbound_bytes(message));
   for (const PublishMessage::Target& target : message.targets) {
     const storage::CommitToken* const token =
         target.answers && message.confirm ? &*message.confirm : nullptr;

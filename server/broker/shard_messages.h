@@ -61,6 +61,13 @@ struct PublishMessage {
   BodyId body;                  // of a large block that several queues keep durably: stored once
 };
 
+// What the message adds to the backlog of the shard that gets it: a copy for each queue, or one for
+// all of them.
+inline std::int64_t inbound_bytes(const PublishMessage& message) {
+  const std::size_t copies = message.body ? 1 : message.targets.size();
+  return static_cast<std::int64_t>(message.block->size() * copies);
+}
+
 enum class Settlement : std::uint8_t {
   ack,
   requeue,         // given back: nack, recover, or the holder is gone

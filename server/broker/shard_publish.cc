@@ -31,6 +31,7 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
   }
   const bool several_shards = (homes & (homes - 1)) != 0;
   const BodyId body = share(*block, kept_count);
+  if (!body) copied_bytes_ += block->size() * queues.size();
   bool here = false;
   for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
     PublishMessage message;
@@ -47,7 +48,7 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
     message.body = body;
     if (confirm != nullptr) message.confirm = *confirm;
     message.several_shards = several_shards && (homes >> shard & 1) != 0;
-    parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(block->size()));
+    parts_.gauges->add_inbound(shard, inbound_bytes(message));
     if (shard == parts_.self) ++own_publishes_queued_;
     send(shard, std::move(message));
   }
@@ -72,7 +73,7 @@ Published BrokerShard::publish_to_one(const QueueHandle& handle, const BlockRef&
   message.targets.push_back({handle.id, answered});
   message.block = block;
   if (confirm != nullptr) message.confirm = *confirm;
-  parts_.gauges->add_inbound(handle.home, static_cast<std::int64_t>(block->size()));
+  parts_.gauges->add_inbound(handle.home, inbound_bytes(message));
   if (handle.home == parts_.self) ++own_publishes_queued_;
   send(handle.home, std::move(message));
   return published;

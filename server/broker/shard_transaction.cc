@@ -48,7 +48,7 @@ void BrokerShard::commit_part(ShardIndex shard, const Transaction& transaction,
     message.block = publish.block;
     message.body = bodies[i];
     message.several_shards = several_shards;
-    parts_.gauges->add_inbound(shard, static_cast<std::int64_t>(publish.block->size()));
+    parts_.gauges->add_inbound(shard, inbound_bytes(message));
     if (here) {
       on(message);
       continue;

@@ -129,11 +129,13 @@ void Connection::after_input() {
     }
     return;
   }
+  if (!rest_.empty() && session_.waits_for_turn()) return input_ready();
   wait_readable();
 }
 
 void Connection::unthrottle() {
   throttled_ = false;
+  if (!rest_.empty()) return input_ready();
   after_input();
 }
 

@@ -56,7 +56,7 @@ std::size_t ConnectionSession::on_bytes(Bytes in) {
     consumed = on_protocol_header(in);
     if (state_ == State::want_header) return consumed;
   }
-  while (wants_input() && consumed < in.size()) {
+  while (wants_input() && !waits_for_turn() && consumed < in.size()) {
     amqp::Frame frame;
     const amqp::FrameStatus status = amqp::read_frame(in.substr(consumed), frame_max_, frame);
     if (status == amqp::FrameStatus::need_more) break;

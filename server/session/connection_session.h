@@ -67,6 +67,8 @@ class ConnectionSession final : public broker::SessionSink {
   void on_input_held() { received_ = true; }
   // Publishes: is not read while the broker is overloaded.
   bool publishes() const { return publishes_; }
+  // The rest of its input is for the next turn.
+  bool waits_for_turn() const { return publishes_ && parts_.broker->turn_is_full(); }
 
   // SessionSink
   broker::ConnectionId connection_id() const override { return id_; }
