@@ -7,6 +7,7 @@
 #include <future>
 #include <random>
 #include <string_view>
+#include <thread>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -152,7 +153,13 @@ void Server::load() {
   boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
   for (storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
   const auto changes = broker::recovered_topology(definitions, config_.threads);
-  for (const auto& shard : shards_) shard->broker->load(changes, states);
+  // Each touches its own shard, and reads what they share.
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < shards_.size(); ++i) {
+    others.emplace_back([&, i] { shards_[i]->broker->load(changes, states); });
+  }
+  shards_.front()->broker->load(changes, states);
+  for (std::thread& other : others) other.join();
 }
 
 Status Server::listen() {

@@ -15,6 +15,9 @@ inline constexpr std::uint64_t kIdleQueueWindowBytes = 16_KiB;
 // How long publishers wait for consumers that took nothing more (Queue::fit_publishers).
 inline constexpr std::int64_t kPatienceMs = 10;
 
+// What publishes to several queues may copy between two turns of their shard.
+inline constexpr std::uint64_t kCopiedPerTurnBytes = 4_MiB;
+
 struct BrokerLimits {
   // Ready messages that a queue keeps in memory before the rest is on disk only.
   std::uint64_t queue_window_bytes = 4_MiB;

@@ -164,6 +164,7 @@ bool BrokerShard::has_output() const {
 Instant BrokerShard::run_turn(Instant now) {
   Instant next = Instant::max();
   now_ms_ = parts_.clock->wall_ms();
+  copied_bytes_ = 0;
   if (now >= retry_reads_at_) retry_reads(now);
   ring_alarms();
   // Local answers make local work: a few rounds bring it to rest, the next turn does the rest.

@@ -141,6 +141,10 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   // How often a queue has let its publishers go on.
   std::uint64_t releases() const { return releases_; }
 
+  // Who publishes to several queues should go on in the next turn: what few bytes of input are
+  // copied to many queues would be the backlog's bound many times over.
+  bool turn_is_full() const { return copied_bytes_ > kCopiedPerTurnBytes; }
+
   // Publishers should not be read: the disk is nearly full.
   bool disk_alarm() const { return parts_.gauges->disk_alarm(); }
   // Not yet: its first declare was not answered (B13).
@@ -332,6 +336,7 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   boost::unordered_flat_map<std::pair<std::string, std::string>, DedupCache>
       dedup_caches_;  // by vhost and exchange
   std::uint64_t claims_ = 0;
+  std::uint64_t copied_bytes_ = 0;  // of publishes to several queues, since the last turn
   std::vector<QueueId> failed_reads_;
   Instant retry_reads_at_ = Instant::max();
   boost::unordered_flat_map<std::uint64_t, Reply> durable_replies_;

@@ -31,6 +31,7 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
   }
   const bool several_shards = (homes & (homes - 1)) != 0;
   const BodyId body = share(*block, kept_count);
+  if (!body) copied_bytes_ += block->size() * kept_count;
   bool here = false;
   for (ShardIndex shard = 0; shard < parts_.shard_count; ++shard) {
     PublishMessage message;

@@ -128,7 +128,7 @@ void Channel::release(bool tell_broker) {
   if (tx_) tx_.emplace();
   if (claim_) give_up(*claim_);
   claim_.reset();
-  for (const auto& consumer : consumers_) session_.remove_consumer(*consumer);
+  for (const auto& [tag, consumer] : consumers_) session_.remove_consumer(*consumer);
   consumers_.clear();
   reply_consumer_.reset();
   asks_.clear();

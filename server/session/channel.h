@@ -13,7 +13,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "server/amqp/gen/any_method.gen.h"
 #include "server/auth/user_store.h"
@@ -261,7 +264,8 @@ class Channel {
 
   // Consuming
   std::optional<ReplyConsumer> reply_consumer_;
-  std::vector<std::unique_ptr<ConsumerRecord>> consumers_;
+  // By their tags: a channel may have as many as there are queues.
+  boost::unordered_flat_map<std::string_view, std::unique_ptr<ConsumerRecord>> consumers_;
   UnackedWindow unacked_;
   std::uint16_t prefetch_ = 0;      // for consumers that start from now on
   std::uint16_t shared_limit_ = 0;  // over all consumers of the channel; 0: none

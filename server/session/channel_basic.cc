@@ -44,7 +44,7 @@ void Channel::set_shared_limit(std::uint16_t limit) {
     ++limit_epoch_;
     asks_.clear();
     shared_granted_ = 0;
-    for (const auto& consumer : consumers_) {
+    for (const auto& [tag, consumer] : consumers_) {
       consumer->granted = 0;
       broker().send(consumer->home, broker::ShareLimit{consumer->queue, key(), consumer->number,
                                                        has, limit_epoch_});
@@ -86,18 +86,16 @@ void Channel::serve_asks() {
 }
 
 ConsumerRecord* Channel::find_consumer(std::string_view tag) {
-  for (const auto& consumer : consumers_) {
-    if (consumer->tag == tag) return consumer.get();
-  }
-  return nullptr;
+  const auto at = consumers_.find(tag);
+  return at == consumers_.end() ? nullptr : at->second.get();
 }
 
 void Channel::forget_consumer(ConsumerRecord& consumer) {
   shared_granted_ -= consumer.granted;
   session_.remove_consumer(consumer);
-  std::erase_if(consumers_, [&consumer](const std::unique_ptr<ConsumerRecord>& one) {
-    return one.get() == &consumer;
-  });
+  const auto at = consumers_.find(consumer.tag);
+  WARREN_ASSERT(at != consumers_.end() && at->second.get() == &consumer);
+  consumers_.erase(at);
   serve_asks();  // the room it had is the others'
 }
 
@@ -167,7 +165,9 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
   request.prefetch = prefetch_;
   request.priority = priority;
   const ShardIndex home = handle->home;
-  consumers_.push_back(std::move(consumer));
+  const std::string_view tag = consumer->tag;
+  const bool added = consumers_.emplace(tag, std::move(consumer)).second;
+  WARREN_ASSERT(added);
   session_.request(number_, std::move(pending), home, [&](broker::ReplyTo to) {
     request.reply_to = to;
     return std::move(request);
@@ -197,7 +197,7 @@ Outcome Channel::handle(const amqp::BasicCancel& method) {
 }
 
 void Channel::recheck_consumers() {
-  for (const auto& consumer : consumers_) {
+  for (const auto& [tag, consumer] : consumers_) {
     if (!check_permission(auth::Operation::read, consumer->queue_name)) continue;
     // Deliveries that are under way still reach the client: the record goes when the queue says so.
     broker::CancelRequest request{{}, consumer->queue, key(), consumer->number};

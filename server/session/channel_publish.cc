@@ -187,7 +187,9 @@ Outcome Channel::publish_routed(const BlockRef& block) {
     session_.wait_for(queue);
   }
   // One input may hold thousands of publishes: with many queues each that is too much for memory.
-  if (route_.queues.size() > 1 && broker().overloaded()) session_.hold_back();
+  if (route_.queues.size() > 1 && (broker().overloaded() || broker().turn_is_full())) {
+    session_.hold_back();
+  }
   const bool must_reach = content_.mandatory() && published.queues == 0;
   bool asked = false;  // whether a requester is still there: the answer decides
   if (content_.exchange().empty() &&

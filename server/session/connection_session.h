@@ -53,8 +53,9 @@ class ConnectionSession final : public broker::SessionSink {
     return state_ != State::closed && !pending_ && !blocked_ && !held_back_ &&
            out_.size() < kOutputHighBytes;
   }
-  // It published to several queues and the broker is overloaded: it takes no more input, whole
-  // frames that it was offered included, until let_go(), which is due when the broker is not.
+  // It published to several queues and the broker is overloaded, or has copied enough in this turn:
+  // it takes no more input, whole frames that it was offered included, until let_go(), which is due
+  // in a later turn in which the broker is not overloaded.
   bool held_back() const { return held_back_; }
   void let_go() { held_back_ = false; }
   // Call about once a second: heartbeats, time-outs, the end of an alarm.

@@ -96,7 +96,9 @@ void ChunkTable::bury(const ChunkMeta& chunk) {
     if (hint_ > 0) --hint_;
   }
   if (buried_ < kSweepAt || buried_ * 2 < chunks_.size()) return;
-  std::erase_if(chunks_, [](const ChunkMeta& c) { return !c.live(); });
+  const auto dead = std::remove_if(chunks_.begin(), chunks_.end(),
+                                   [](const ChunkMeta& chunk) { return !chunk.live(); });
+  chunks_.erase(dead, chunks_.end());
   buried_ = 0;
   hint_ = 0;
 }

@@ -4,10 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <vector>
+
+#include <boost/container/deque.hpp>
 
 #include "storage/base/ids.h"
 #include "storage/record/ack_set.h"
@@ -64,9 +65,9 @@ class ChunkTable {
   // The last chunk whose base is at most `seq`, or chunks_.size().
   std::size_t locate(Seq seq) const;
 
-  std::deque<ChunkMeta> chunks_;  // the front is live
-  std::size_t buried_ = 0;        // dead ones among them
-  std::size_t hint_ = 0;          // where find() was lucky last
+  boost::container::deque<ChunkMeta> chunks_;  // the front is live
+  std::size_t buried_ = 0;                     // dead ones among them
+  std::size_t hint_ = 0;                       // where find() was lucky last
 };
 
 }  // namespace warren::storage

@@ -152,8 +152,32 @@ class Through final : public Workload {
   std::uint64_t acked_ = 0;
 };
 
+// Thousands of consumers: none may cost more than the one before.
+class Subscribe final : public Workload {
+ public:
+  Subscribe() : client_(broker_.connect(0)) {
+    client_.call(1, amqp::QueueDeclare{.queue = "q"});
+    client_.on_output = [](Bytes) {};
+  }
+  std::uint64_t run(std::uint64_t operations) override {
+    for (std::uint64_t i = 0; i < operations; ++i) {
+      const std::string tag = std::to_string(++consumers_);
+      client_.call(1, amqp::BasicConsume{.queue = "q", .consumer_tag = tag});
+    }
+    return operations;
+  }
+
+ private:
+  SimBroker broker_{test::SimOptions{}};
+  SimClient& client_;
+  std::uint64_t consumers_ = 0;
+};
+
 }  // namespace
 
+std::unique_ptr<Workload> make_subscribe() {
+  return std::make_unique<Subscribe>();
+}
 std::unique_ptr<Workload> make_deliver() {
   return std::make_unique<Through>(Shape{});
 }

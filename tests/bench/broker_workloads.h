@@ -16,5 +16,6 @@ std::unique_ptr<Workload> make_commit_1k();       // the same, 1 KiB
 std::unique_ptr<Workload> make_commit_shards();   // the same, publisher and queue on two shards
 std::unique_ptr<Workload> make_store();           // persistent, 1 KiB, nobody consumes
 std::unique_ptr<Workload> make_read_from_disk();  // 1 KiB from the disk to a consumer
+std::unique_ptr<Workload> make_subscribe();       // one channel consumes again and again
 
 }  // namespace warren::bench

@@ -21,6 +21,7 @@ const std::vector<WorkloadKind>& workload_kinds() {
       {"commit-shards", "a message", make_commit_shards},
       {"store", "a message", make_store},
       {"read-from-disk", "a message", make_read_from_disk},
+      {"subscribe", "a consumer", make_subscribe},
   };
   return kinds;
 }

@@ -13,12 +13,12 @@
 //   queue_flow.cc     publishers wait for consumers that keep up, nearly
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include <boost/container/deque.hpp>
 #include <boost/container_hash/hash.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -263,7 +263,7 @@ class Queue {
   std::optional<DedupCache> seen_;  // of a queue that drops duplicates
   boost::unordered_flat_set<std::uint64_t> holders_;
   ConsumerRing ring_;
-  std::deque<GetRequest> gets_;
+  boost::container::deque<GetRequest> gets_;
   std::vector<PurgeRequest> purges_;  // waiting for the reads that are under way
   bool removing_ = false;
   std::uint32_t grants_out_ = 0;

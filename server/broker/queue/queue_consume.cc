@@ -9,9 +9,8 @@ namespace warren::broker {
 
 std::optional<amqp::AmqpError> Queue::refuse_consume(const ConsumeRequest& request) const {
   bool taken = request.exclusive && consumer_count() > 0;
-  for (const auto& consumer : consumers_) {
-    if (consumer->exclusive && !consumer->cancelled) taken = true;
-  }
+  // Who has it for itself is the only one.
+  if (consumer_count() == 1 && by_number_.begin()->second->exclusive) taken = true;
   if (request.exclusive && settings_.single_active_consumer) taken = true;
   if (!taken) return std::nullopt;
   return amqp::channel_error(amqp::ReplyCode::access_refused,

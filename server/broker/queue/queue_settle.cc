@@ -121,10 +121,11 @@ void Queue::holder_gone(ChannelKey holder) {
       requeue(place, std::move(unacked), Settlement::requeue);
     }
   }
-  std::erase_if(gets_, [&](const GetRequest& request) {
+  const auto gone = std::remove_if(gets_.begin(), gets_.end(), [&](const GetRequest& request) {
     return request.channel.connection == holder.connection &&
            (holder.channel == 0 || request.channel.channel == holder.channel);
   });
+  gets_.erase(gone, gets_.end());
   choose_active();
   collect_consumers();
   if (holder.channel == 0) holders_.erase(holder.connection.value);

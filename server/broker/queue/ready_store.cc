@@ -74,11 +74,12 @@ ReadyMessage ReadyStore::take_front() {
   return message;
 }
 
-void ReadyStore::skip_removed(std::deque<ReadyMessage>& list) {
+void ReadyStore::skip_removed(boost::container::deque<ReadyMessage>& list) {
   while (!list.empty() && list.front().block == nullptr) list.pop_front();
 }
 
-std::optional<ReadyMessage> ReadyStore::take_from(std::deque<ReadyMessage>& list, Seq seq) {
+std::optional<ReadyMessage> ReadyStore::take_from(boost::container::deque<ReadyMessage>& list,
+                                                  Seq seq) {
   const auto at = std::lower_bound(list.begin(), list.end(), seq,
                                    [](const ReadyMessage& m, Seq s) { return m.seq < s; });
   if (at == list.end() || at->seq != seq || at->block == nullptr) return std::nullopt;

@@ -12,10 +12,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
+
+#include <boost/container/deque.hpp>
 
 #include "storage/base/block.h"
 #include "storage/base/ids.h"
@@ -130,15 +131,16 @@ class ReadyStore {
   void take_tail();
   void count_in(const ReadyMessage& message);
   void count_out(const ReadyMessage& message);
-  static std::optional<ReadyMessage> take_from(std::deque<ReadyMessage>& list, Seq seq);
-  static void skip_removed(std::deque<ReadyMessage>& list);
+  static std::optional<ReadyMessage> take_from(boost::container::deque<ReadyMessage>& list,
+                                               Seq seq);
+  static void skip_removed(boost::container::deque<ReadyMessage>& list);
 
   std::uint64_t window_bytes_max_;
   std::map<Seq, ReadyMessage> returned_;
-  std::deque<ReadyMessage> window_;
+  boost::container::deque<ReadyMessage> window_;
   std::uint64_t window_bytes_ = 0;
   Gap gap_;
-  std::deque<ReadyMessage> tail_;
+  boost::container::deque<ReadyMessage> tail_;
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t in_memory_ = 0;   // messages of returned, window and tail
   std::uint64_t body_bytes_ = 0;  // of these

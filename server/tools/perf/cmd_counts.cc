@@ -10,6 +10,7 @@
 
 #include "server/tools/perf/commands.h"
 #include "server/tools/perf/connect.h"
+#include "server/tools/perf/crew.h"
 #include "server/tools/perf/link.h"
 
 namespace warren::perf {
@@ -26,6 +27,7 @@ struct Counts {
   unsigned count = 1000;
   unsigned channels = 1;
   bool transient = false;
+  bool together = false;
   double hold_seconds = 0;
   std::string kind;
 };
@@ -37,39 +39,78 @@ class Holder {
       : counts_(counts), name_(fmt::format("perf-counts-{}", ::getpid())) {}
 
   Status open();
-  Status add(unsigned n);
+  Status add_all();
   Status release();
 
  private:
+  Status add(unsigned n);
+  amqp::QueueDeclare declaring(const std::string& name) const;
   Status declare(const std::string& name);
-  Status remove(const std::string& name);
+  Status add_together();
+  Status remove_queues();
 
   const Counts& counts_;
   const std::string name_;
   WireClient client_;
+  std::vector<WireClient> crew_;  // of --together
   std::vector<WireClient> connections_;
   std::vector<std::string> queues_;
 };
 
+amqp::QueueDeclare Holder::declaring(const std::string& name) const {
+  return {.queue = name, .durable = !counts_.transient, .exclusive = counts_.transient};
+}
+
 Status Holder::declare(const std::string& name) {
   WARREN_TRY([[maybe_unused]] const auto declared,
-             (client_.call<amqp::QueueDeclareOk>(
-                 kSetUpChannel, amqp::QueueDeclare{.queue = name,
-                                                   .durable = !counts_.transient,
-                                                   .exclusive = counts_.transient})));
+             (client_.call<amqp::QueueDeclareOk>(kSetUpChannel, declaring(name))));
   queues_.push_back(name);
   return {};
 }
 
-Status Holder::remove(const std::string& name) {
-  WARREN_TRY([[maybe_unused]] const auto deleted,
-             (client_.call<amqp::QueueDeleteOk>(kSetUpChannel, amqp::QueueDelete{.queue = name})));
-  return {};
+Status Holder::add_together() {
+  std::vector<std::string> names;
+  for (unsigned n = 0; n < counts_.count; ++n) names.push_back(fmt::format("{}-{}", name_, n));
+  queues_ = names;  // some may be there when it fails
+  return ask_many(
+      std::span(crew_), names.size(),
+      [&](WireClient& client, std::size_t n) { client.append(kSetUpChannel, declaring(names[n])); },
+      [](WireClient& client, std::size_t) -> Status {
+        WARREN_CHECK(client.receive<amqp::QueueDeclareOk>(kSetUpChannel));
+        return {};
+      });
+}
+
+Status Holder::remove_queues() {
+  // An exclusive queue is let go of by who declared it: the same one, in the same order.
+  const std::span<WireClient> all = crew_.empty() ? std::span(&client_, 1) : std::span(crew_);
+  return ask_many(
+      all, queues_.size(),
+      [&](WireClient& client, std::size_t n) {
+        client.append(kSetUpChannel, amqp::QueueDelete{.queue = queues_[n]});
+      },
+      [](WireClient& client, std::size_t) -> Status {
+        WARREN_CHECK(client.receive<amqp::QueueDeleteOk>(kSetUpChannel));
+        return {};
+      });
 }
 
 Status Holder::open() {
   WARREN_TRY(client_, connect(counts_.broker.uri, counts_.wait.waiting()));
   if (counts_.kind == "bindings") return declare(name_);
+  if (counts_.together && counts_.kind == "queues") {
+    WARREN_TRY(crew_, connect_crew(counts_.broker.uri, counts_.count));
+  }
+  return {};
+}
+
+Status Holder::add_all() {
+  if (!crew_.empty()) return add_together();
+  for (unsigned i = 0; i < counts_.count; ++i) {
+    const Status added = add(i);
+    if (added.ok()) continue;
+    return explain(fmt::format("number {} of {}", i + 1, counts_.count), added.error());
+  }
   return {};
 }
 
@@ -94,7 +135,7 @@ Status Holder::add(unsigned n) {
 }
 
 Status Holder::release() {
-  for (const std::string& name : queues_) WARREN_CHECK(remove(name));
+  WARREN_CHECK(remove_queues());
   for (WireClient& client : connections_) WARREN_CHECK(client.close());
   connections_.clear();
   return {};
@@ -125,6 +166,7 @@ void report(const Counts& counts, const Figures& figures) {
                                {"channels", counts.channels},
                                {"durable", !counts.transient},
                                {"busy_wait", counts.wait.busy},
+                               {"together", counts.together},
                                {"seconds", rounded(figures.seconds, 3)},
                                {"per_second", rounded(counts.count / figures.seconds, 1)}};
     if (figures.server) {
@@ -151,12 +193,9 @@ Status hold(const Counts& counts, ServerProbe& probe, Figures& figures) {
   figures.server = probe.known();
   if (figures.server) figures.before = anonymous_now(probe);
   const Instant began = std::chrono::steady_clock::now();
-  for (unsigned i = 0; i < counts.count; ++i) {
-    const Status added = holder.add(i);
-    if (!added.ok()) {
-      static_cast<void>(holder.release());  // what is durable would stay
-      return explain(fmt::format("number {} of {}", i + 1, counts.count), added.error());
-    }
+  if (const Status added = holder.add_all(); !added.ok()) {
+    static_cast<void>(holder.release());  // what is durable would stay
+    return added;
   }
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
   figures.seconds = std::max(passed.count(), 1e-9);
@@ -194,6 +233,8 @@ void add_counts(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_flag("--transient-queue", options->transient,
                     "Exclusive queues that are not durable, and bindings of such");
+  command->add_flag("--together", options->together,
+                    "Queues: made by up to 32 connections at once, each with several under way");
   command->add_option("--hold", options->hold_seconds, "Seconds to hold them")
       ->check(CLI::Range(0.0, 86400.0).description(""))
       ->capture_default_str();

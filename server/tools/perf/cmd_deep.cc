@@ -11,6 +11,7 @@
 
 #include "server/tools/perf/commands.h"
 #include "server/tools/perf/connect.h"
+#include "server/tools/perf/crew.h"
 #include "server/tools/perf/link.h"
 #include "server/tools/perf/load_run.h"
 #include "server/tools/perf/server_process.h"
@@ -64,18 +65,19 @@ int fill(Deep& deep) {
   return done.ok() ? report(deep, *done, deep.messages) : fail(done.error());
 }
 
-Result<std::uint64_t> ready_messages(const LoadOptions& load) {
-  WARREN_TRY(WireClient client, connect(load.broker.uri));
-  const auto count = Topology(load.queues).ready_messages(client);
+Result<std::uint64_t> ready_messages(const Uri& uri, const QueueOptions& queues) {
+  const Topology topology(queues);
+  WARREN_TRY(auto crew, connect_crew(uri, topology.queues().size()));
+  const auto count = topology.ready_messages(crew);
   if (!count.ok()) return explain("counting the messages", count.error());
-  WARREN_CHECK(client.close());
+  WARREN_CHECK(close_crew(crew));
   return *count;
 }
 
 int drain(Deep& deep) {
   deep.load.queues.passive = true;
   if (const Status status = deep.load.resolve(); !status.ok()) return fail(status.error());
-  const auto count = ready_messages(deep.load);
+  const auto count = ready_messages(deep.load.broker.uri, deep.load.queues);
   if (!count.ok()) return fail(count.error());
   if (*count == 0) return fail({Errc::internal, "the queues are empty: nothing to drain"});
   deep.load.traffic.consume_count = *count;
@@ -137,8 +139,7 @@ Result<RestartTimes> measure_restart(const Restart& options, const std::string& 
   WARREN_CHECK(first_delivery(client, queue, timeout));
   times.delivered = since(began);
   client.close_socket();  // the message goes back
-  WARREN_TRY(WireClient counting, connect(options.broker.uri));
-  WARREN_TRY(times.messages, Topology(options.queues).ready_messages(counting));
+  WARREN_TRY(times.messages, ready_messages(options.broker.uri, options.queues));
   return times;
 }
 

@@ -5,11 +5,13 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <span>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "server/tools/perf/connect.h"
+#include "server/tools/perf/crew.h"
 #include "server/tools/perf/load_links.h"
 #include "server/tools/perf/recorder.h"
 
@@ -56,6 +58,8 @@ class LoadRun {
   using Question = std::function<bool()>;
 
   Status set_up();
+  Status declare_queues();
+  Status remove_queues();
   Status start();
   Status measure(LoadReport& report);
   Status drain();
@@ -82,6 +86,20 @@ class LoadRun {
   double recorded_cpu_ = 0;
 };
 
+Status LoadRun::declare_queues() {
+  if (options_.queues.exclusive) return topology_.declare_all(std::span(&control_, 1));
+  WARREN_TRY(auto crew, connect_crew(options_.broker.uri, topology_.queues().size()));
+  WARREN_CHECK(topology_.declare_all(crew));
+  return close_crew(crew);
+}
+
+Status LoadRun::remove_queues() {
+  if (options_.queues.exclusive) return topology_.remove(std::span(&control_, 1));
+  WARREN_TRY(auto crew, connect_crew(options_.broker.uri, topology_.queues().size()));
+  WARREN_CHECK(topology_.remove(crew));
+  return close_crew(crew);
+}
+
 Status LoadRun::set_up() {
   WARREN_TRY(control_, connect(options_.broker.uri));
   if (const Status done = topology_.declare_exchanges(control_); !done.ok()) {
@@ -89,11 +107,7 @@ Status LoadRun::set_up() {
   }
   // The connection that consumes declares what only it may use.
   const bool by_consumers = options_.queues.exclusive && options_.traffic.consumers != 0;
-  for (unsigned i = 0; !by_consumers && i < topology_.queues().size(); ++i) {
-    const Status done = topology_.declare(control_, i);
-    if (done.ok()) continue;
-    return explain(fmt::format("declaring queue '{}'", topology_.queues()[i]), done.error());
-  }
+  if (!by_consumers) WARREN_CHECK(declare_queues());
   links_.emplace(options_, topology_);
   return links_->open();
 }
@@ -257,7 +271,7 @@ Status LoadRun::finish(LoadReport& report) {
                                              kCloseGrace.count())};
   }
   links_->collect(report);
-  if (options_.queues.remove) WARREN_CHECK(topology_.remove(control_));
+  if (options_.queues.remove) WARREN_CHECK(remove_queues());
   return control_.close();
 }
 

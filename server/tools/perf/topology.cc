@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "server/amqp/field_table_codec.h"
+#include "server/tools/perf/crew.h"
 #include "server/tools/perf/link.h"
 
 namespace warren::perf {
@@ -56,56 +59,78 @@ Status Topology::declare_exchanges(WireClient& client) const {
   return {};
 }
 
-Status Topology::declare(WireClient& client, unsigned index) const {
+// What is asked here is answered in the same order by take_declared().
+void Topology::append_declare(WireClient& client, std::size_t index) const {
   const std::string& name = queues_[index];
   const bool durable = !options_.transient && !options_.exclusive;
-  WARREN_TRY([[maybe_unused]] const auto declared,
-             (client.call<amqp::QueueDeclareOk>(
-                 kSetUpChannel, amqp::QueueDeclare{.queue = name,
-                                                   .passive = options_.passive,
-                                                   .durable = durable,
-                                                   .exclusive = options_.exclusive,
-                                                   .auto_delete = options_.auto_delete,
-                                                   .arguments = arguments_})));
-  if (options_.purge) {
-    WARREN_TRY([[maybe_unused]] const auto purged,
-               (client.call<amqp::QueuePurgeOk>(kSetUpChannel, amqp::QueuePurge{.queue = name})));
-  }
-  return bind(client, index);
-}
-
-Status Topology::bind(WireClient& client, unsigned index) const {
-  if (options_.exchange.empty()) return {};
-  const std::uint64_t number = options_.from + std::uint64_t{index};
+  client.append(kSetUpChannel, amqp::QueueDeclare{.queue = name,
+                                                  .passive = options_.passive,
+                                                  .durable = durable,
+                                                  .exclusive = options_.exclusive,
+                                                  .auto_delete = options_.auto_delete,
+                                                  .arguments = arguments_});
+  if (options_.purge) client.append(kSetUpChannel, amqp::QueuePurge{.queue = name});
+  if (options_.exchange.empty()) return;
+  const std::uint64_t number = options_.from + index;
   const std::string& pattern =
       options_.binding_key.empty() ? options_.routing_key : options_.binding_key;
   const std::string exchange = with_number(options_.exchange, number);
-  const std::string key = pattern.empty() ? queues_[index] : with_number(pattern, number);
-  WARREN_TRY([[maybe_unused]] const auto bound,
-             (client.call<amqp::QueueBindOk>(kSetUpChannel, amqp::QueueBind{
-                                                                .queue = queues_[index],
-                                                                .exchange = exchange,
-                                                                .routing_key = key,
-                                                            })));
-  return {};
+  const std::string key = pattern.empty() ? name : with_number(pattern, number);
+  client.append(kSetUpChannel,
+                amqp::QueueBind{.queue = name, .exchange = exchange, .routing_key = key});
 }
 
-Result<std::uint64_t> Topology::ready_messages(WireClient& client) const {
+Status Topology::take_declared(WireClient& client, std::size_t index) const {
+  const auto take = [&]() -> Status {
+    WARREN_CHECK(client.receive<amqp::QueueDeclareOk>(kSetUpChannel));
+    if (options_.purge) WARREN_CHECK(client.receive<amqp::QueuePurgeOk>(kSetUpChannel));
+    if (options_.exchange.empty()) return {};
+    WARREN_CHECK(client.receive<amqp::QueueBindOk>(kSetUpChannel));
+    return {};
+  };
+  const Status taken = take();
+  if (taken.ok()) return {};
+  return explain(fmt::format("declaring queue '{}'", queues_[index]), taken.error());
+}
+
+Status Topology::declare(WireClient& client, unsigned index) const {
+  append_declare(client, index);
+  return take_declared(client, index);
+}
+
+Status Topology::declare_all(std::span<WireClient> crew) const {
+  return ask_many(
+      crew, queues_.size(),
+      [this](WireClient& client, std::size_t index) { append_declare(client, index); },
+      [this](WireClient& client, std::size_t index) { return take_declared(client, index); });
+}
+
+Result<std::uint64_t> Topology::ready_messages(std::span<WireClient> crew) const {
   std::uint64_t count = 0;
-  for (const std::string& name : queues_) {
-    WARREN_TRY(const auto declared,
-               (client.call<amqp::QueueDeclareOk>(
-                   kSetUpChannel, amqp::QueueDeclare{.queue = name, .passive = true})));
-    count += declared.message_count;
-  }
+  WARREN_CHECK(ask_many(
+      crew, queues_.size(),
+      [this](WireClient& client, std::size_t index) {
+        client.append(kSetUpChannel, amqp::QueueDeclare{.queue = queues_[index], .passive = true});
+      },
+      [&count](WireClient& client, std::size_t) -> Status {
+        WARREN_TRY(const auto declared, client.receive<amqp::QueueDeclareOk>(kSetUpChannel));
+        count += declared.message_count;
+        return {};
+      }));
   return count;
 }
 
-Status Topology::remove(WireClient& client) const {
-  for (const std::string& name : queues_) {
-    WARREN_TRY([[maybe_unused]] const auto deleted,
-               (client.call<amqp::QueueDeleteOk>(kSetUpChannel, amqp::QueueDelete{.queue = name})));
-  }
+Status Topology::remove(std::span<WireClient> crew) const {
+  WARREN_CHECK(ask_many(
+      crew, queues_.size(),
+      [this](WireClient& client, std::size_t index) {
+        client.append(kSetUpChannel, amqp::QueueDelete{.queue = queues_[index]});
+      },
+      [](WireClient& client, std::size_t) -> Status {
+        WARREN_CHECK(client.receive<amqp::QueueDeleteOk>(kSetUpChannel));
+        return {};
+      }));
+  WireClient& client = crew.front();
   std::set<std::string> done;
   for (const Target& target : targets_) {
     if (options_.exchange_type.empty() || !done.insert(target.exchange).second) continue;

@@ -2,6 +2,7 @@
 // Which queues a load uses, where it publishes, and who gets which of them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,15 +34,18 @@ class Topology {
   // at least one.
   static std::vector<unsigned> share(std::size_t count, unsigned users, unsigned n);
 
-  // Declares, binds and purges queue `index` over a client whose channel 1 is open.
+  // Declares, purges and binds queue `index` over a client whose channel 1 is open.
   Status declare(WireClient& client, unsigned index) const;
+  // All of them. What is exclusive belongs to who declared it: a crew of one.
+  Status declare_all(std::span<WireClient> crew) const;
   Status declare_exchanges(WireClient& client) const;
   // Messages that are ready in all queues.
-  Result<std::uint64_t> ready_messages(WireClient& client) const;
-  Status remove(WireClient& client) const;
+  Result<std::uint64_t> ready_messages(std::span<WireClient> crew) const;
+  Status remove(std::span<WireClient> crew) const;
 
  private:
-  Status bind(WireClient& client, unsigned index) const;
+  void append_declare(WireClient& client, std::size_t index) const;
+  Status take_declared(WireClient& client, std::size_t index) const;
 
   const QueueOptions& options_;
   std::string arguments_;  // content of the table

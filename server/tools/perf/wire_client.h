@@ -69,6 +69,11 @@ class WireClient {
   template <class Reply, class M>
   Result<Reply> call(std::uint16_t channel, const M& method) {
     append(channel, method);
+    return receive<Reply>(channel);
+  }
+  // The answer to what was asked before; see call().
+  template <class Reply>
+  Result<Reply> receive(std::uint16_t channel) {
     WARREN_TRY(const Bytes payload, await(channel, Reply::kClassId, Reply::kMethodId));
     Reply reply;
     if (!amqp::decode_arguments(payload.substr(4), reply)) return lost("answer does not parse");

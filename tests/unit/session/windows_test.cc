@@ -61,6 +61,39 @@ TEST_P(Windows, ManyDeepQueuesKeepLittleInMemory) {
   EXPECT_EQ(in_memory(), 0U);
 }
 
+// A little input that is copied to many queues is taken in pieces, a turn for each.
+TEST_P(Windows, AFanOutIsReadNoFasterThanItsCopiesAllow) {
+  constexpr int kTargets = 100;
+  constexpr int kPublishes = 60;
+  SimClient& client = near();
+  for (int queue = 0; queue < kTargets; ++queue) {
+    const std::string name = fmt::format("q{}", queue);
+    declare(client, name);
+    client.call(1, amqp::QueueBind{.queue = name, .exchange = "amq.fanout"});
+    client.expect<amqp::QueueBindOk>(1);
+  }
+  const std::string body(2048, 'x');
+  client.publish(1, {.exchange = "amq.fanout", .routing_key = {}, .body = body});
+  broker_.settle();
+  const std::string properties("\x10\x00\x02", 3);  // delivery-mode 2 and no more
+  std::string input;
+  for (int i = 1; i < kPublishes; ++i) {
+    amqp::append_method_frame(input, 1, amqp::BasicPublish{.exchange = "amq.fanout"});
+    amqp::append_header_frame(input, 1, amqp::kClassBasic, body.size(), properties);
+    amqp::append_body_frames(input, 1, body, 0);
+  }
+  // 12 MiB of copies.
+  const std::size_t taken = client.session().on_bytes(input);
+  EXPECT_GT(taken, input.size() / 4);
+  EXPECT_LT(taken, input.size() / 2);
+  EXPECT_TRUE(client.session().held_back());
+  client.send_bytes(Bytes(input).substr(taken));
+  broker_.settle();
+  EXPECT_FALSE(client.session().held_back());
+  EXPECT_EQ(depth(client, "q0"), static_cast<std::uint32_t>(kPublishes));
+  EXPECT_EQ(depth(client, "q99"), static_cast<std::uint32_t>(kPublishes));
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, Windows, all_shapes(), shape_name);
 
 }  // namespace
