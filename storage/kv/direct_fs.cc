@@ -69,10 +69,13 @@ class DirectFile final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Close(const IOOptions& options, IODebugContext* dbg) override;
 
  private:
-  // S10: after a failure nothing is written any more.
+  // S10: after a failure nothing is written any more, and no sync is tried again.
   IOStatus keep(IOStatus status) {
     if (!status.ok()) failed_ = true;
     return status;
+  }
+  static IOStatus failed_before() {
+    return IOStatus::IOError("an earlier write of this file failed");
   }
   IOStatus write_rest(const IOOptions& options, IODebugContext* dbg);
   IOStatus write_out(std::size_t bytes, const IOOptions& options, IODebugContext* dbg);
@@ -105,8 +108,8 @@ IOStatus DirectFile::Append(const Slice& data, const IOOptions& options, IODebug
 // The first `bytes` of the buffer, whole pages; keeps the last page while it has room.
 IOStatus DirectFile::write_out(std::size_t bytes, const IOOptions& options, IODebugContext* dbg) {
   WARREN_ASSERT(bytes % kPageBytes == 0 && bytes >= used_);
+  if (failed_) return failed_before();
   std::memset(buffer_.get() + used_, 0, bytes - used_);
-  if (failed_) return IOStatus::IOError("an earlier write of this file failed");
   const IOStatus written =
       keep(target()->PositionedAppend(Slice(buffer_.get(), bytes), at_, options, dbg));
   if (!written.ok()) return written;
@@ -120,6 +123,7 @@ IOStatus DirectFile::write_out(std::size_t bytes, const IOOptions& options, IODe
 }
 
 IOStatus DirectFile::write_rest(const IOOptions& options, IODebugContext* dbg) {
+  if (failed_) return failed_before();
   if (!unwritten_) return IOStatus::OK();
   std::size_t bytes = to_pages(used_);
   const bool small = used_ <= kSmallBytes;

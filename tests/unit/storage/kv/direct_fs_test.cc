@@ -177,6 +177,7 @@ TEST_F(DirectFsTest, NothingIsWrittenAfterAFailure) {
     EXPECT_FALSE(file->Sync(IOOptions(), nullptr).ok());
     const int writes = below.writes;
     below.good_writes = below.good_syncs = 100;
+    EXPECT_FALSE(file->Sync(IOOptions(), nullptr).ok());
     append(*file, 100);
     EXPECT_FALSE(file->Sync(IOOptions(), nullptr).ok());
     static_cast<void>(file->Close(IOOptions(), nullptr));
