@@ -14,17 +14,6 @@
 namespace warren {
 namespace {
 
-// Closes at the end of a scope.
-struct FileDescriptor {
-  int fd = -1;
-  explicit FileDescriptor(int descriptor) : fd(descriptor) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 Status write_synced(const std::string& path, Bytes content) {
   const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
   if (file.fd < 0) return os_error("create", path, errno);
@@ -34,6 +23,10 @@ Status write_synced(const std::string& path, Bytes content) {
 }
 
 }  // namespace
+
+FileDescriptor::~FileDescriptor() {
+  if (fd >= 0) ::close(fd);
+}
 
 Error os_error(std::string_view doing, const std::string& path, int error) {
   return Error{error == ENOSPC ? Errc::no_space : Errc::io_error,

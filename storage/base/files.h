@@ -10,6 +10,15 @@
 
 namespace warren {
 
+// An open file, or -1: what open() gave. Closes it at the end of a scope.
+struct FileDescriptor {
+  int fd = -1;
+  explicit FileDescriptor(int descriptor) : fd(descriptor) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor();
+};
+
 // "cannot open 'path': No such file or directory". `error`: an errno. Errc::no_space for a full
 // disk, else Errc::io_error.
 Error os_error(std::string_view doing, const std::string& path, int error);

@@ -32,17 +32,6 @@ constexpr const char* kLockName = "lock";
 constexpr const char* kDatabaseName = "db";
 constexpr std::string_view kMarkerHeading = "Warren store\n";
 
-// Closes at the end of a scope.
-struct FileDescriptor {
-  int fd = -1;
-  explicit FileDescriptor(int descriptor) : fd(descriptor) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 Result<std::string> read_small_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) return os_error("open", path, errno);

@@ -19,14 +19,6 @@
 
 namespace warren::storage {
 
-struct PinnedFs::Descriptor {
-  explicit Descriptor(int descriptor) : fd(descriptor) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { ::close(fd); }
-  const int fd;
-};
-
 namespace {
 
 using rocksdb::IODebugContext;
@@ -76,7 +68,7 @@ Result<std::string> read_current(const std::string& directory) {
   const std::string path = directory + "/CURRENT";
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return os_error("open", path, errno);
-  const PinnedFs::Descriptor file(fd);
+  const FileDescriptor file(fd);
   constexpr std::uint64_t kCurrentBytesMax = 256;
   return read_whole(fd, kCurrentBytesMax);
 }
@@ -227,7 +219,7 @@ Result<bool> PinnedFs::pin(const std::string& name) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return false;
   if (fd < 0) return os_error("open", path, errno);
-  auto descriptor = std::make_shared<const Descriptor>(fd);
+  auto descriptor = std::make_shared<const FileDescriptor>(fd);
   struct stat status {};
   if (::fstat(fd, &status) != 0) return os_error("look at", path, errno);
   Pinned& pinned = files_[name];

@@ -18,6 +18,7 @@
 
 #include <rocksdb/file_system.h>
 
+#include "storage/base/files.h"
 #include "storage/base/result.h"
 
 namespace warren::storage {
@@ -92,9 +93,8 @@ class PinnedFs final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewLogger(const std::string&, const rocksdb::IOOptions&,
                               std::shared_ptr<rocksdb::Logger>*, rocksdb::IODebugContext*) override;
 
-  struct Descriptor;  // closes itself
   struct Pinned {
-    std::shared_ptr<const Descriptor> descriptor;  // shared: readers outlive the file system
+    std::shared_ptr<const FileDescriptor> descriptor;  // shared: readers outlive the file system
     std::uint64_t bytes = 0;
     std::uint64_t tail_at = 0;                // from here on it reads as `tail`, if that is given
     std::shared_ptr<const std::string> tail;  // shared: readers outlive the file system
