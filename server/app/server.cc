@@ -152,7 +152,7 @@ void Server::load() {
   bootstrap(definitions);
   boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
   for (storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
-  const auto changes = broker::recovered_topology(definitions, config_.threads);
+  const auto changes = broker::recovered_topology(std::move(definitions), config_.threads);
   // Each touches its own shard, and reads what they share.
   std::vector<std::thread> others;
   for (std::size_t i = 1; i < shards_.size(); ++i) {

@@ -49,15 +49,26 @@ void BrokerShard::load(const std::vector<TopologyChange>& changes,
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {
       if (added->home != parts_.self) continue;
-      std::vector<storage::LogState> recovered;
-      for (const LogId log : storage::logs_of(added->definition)) {
-        const auto state = states.find(log);
-        if (state != states.end()) recovered.push_back(state->second);
-      }
-      create_queue(*added, recovered);
+      load_queue(added->definition, states);
     } else if (const auto* const access = std::get_if<AccessChanged>(&change)) {
       if (on_access_changed) on_access_changed(access->change);
     }
+  }
+}
+
+void BrokerShard::load_queue(const QueueDefinitionPtr& definition,
+                             const boost::unordered_flat_map<QueueId, storage::LogState>& states) {
+  const QueueHandle& handle =
+      *topology_.find_vhost(definition->vhost)->find_queue(definition->name);
+  std::vector<storage::LogState> logs;
+  for (std::uint32_t i = 0; i < definition->log_count; ++i) {
+    const auto state = states.find(LogId(definition->log.value + i));
+    if (state != states.end()) logs.push_back(state->second);
+  }
+  if (Queue::acts_by_itself(*handle.settings, logs)) {
+    create_queue(definition, logs);
+  } else {
+    dormant_.emplace(definition->log, Dormant{definition, std::move(logs)});
   }
 }
 

@@ -164,7 +164,9 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   bool has_output() const;
 
   // ---- statistics ----
-  std::size_t queue_count() const { return queues_.size(); }
+  std::size_t queue_count() const { return queues_.size() + dormant_.size(); }
+  // Recovered ones that nobody asked for since.
+  std::size_t dormant_queue_count() const { return dormant_.size(); }
   std::size_t session_count() const { return sessions_.size(); }
   std::uint64_t transient_bytes() const { return static_cast<std::uint64_t>(transient_bytes_); }
   std::uint64_t window_bytes() const { return static_cast<std::uint64_t>(window_bytes_); }
@@ -243,7 +245,11 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   void on(ControlMessage& message);
 
   void apply(const std::vector<TopologyChange>& changes, std::uint64_t operation);
-  void create_queue(const QueueAdded& added, const std::vector<storage::LogState>& recovered);
+  void load_queue(const QueueDefinitionPtr& definition,
+                  const boost::unordered_flat_map<QueueId, storage::LogState>& states);
+  Queue& create_queue(const QueueDefinitionPtr& definition,
+                      const std::vector<storage::LogState>& recovered);
+  Queue* wake_queue(QueueId id);
   void destroy_queue(const QueueRemoved& removed);
   void change_settings(const std::string& vhost_name);
   Queue* find_queue(QueueId id);
@@ -296,6 +302,13 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   Router router_;
   std::unique_ptr<ControlPlane> control_;  // on the control shard only
   boost::unordered_flat_map<QueueId, std::unique_ptr<Queue>> queues_;
+  // Recovered, and nobody asked for it since: it is made when somebody does. Until then only its
+  // home shard's map knows more of it than its definition, so that a start costs little per queue.
+  struct Dormant {
+    QueueDefinitionPtr definition;
+    std::vector<storage::LogState> logs;
+  };
+  boost::unordered_flat_map<QueueId, Dormant> dormant_;
   QueueId last_queue_id_;  // the last one looked up: settlements come in runs
   Queue* last_queue_ = nullptr;
   boost::unordered_flat_map<std::uint64_t, SessionSink*> sessions_;

@@ -82,7 +82,7 @@ std::optional<amqp::AmqpError> ControlPlane::refuse_binding(const ChangeBinding&
     const QueueHandle* const queue = vhost.find_queue(definition.destination);
     if (queue == nullptr) return no_queue(definition.destination, vhost.name);
     if (queue->hidden()) return hidden_queue(definition.destination, vhost.name);
-    if (queue->definition.exclusive && queue->owner != message.connection) {
+    if (queue->definition->exclusive && queue->owner != message.connection) {
       return locked_queue(definition.destination, vhost.name);
     }
   }
@@ -109,7 +109,7 @@ void ControlPlane::handle(ChangeBinding& message) {
   // Unbinding what is not there is fine.
   const Binding* const binding = source == nullptr ? nullptr : source->find_binding(definition);
   if (binding != nullptr) {
-    if (binding->queue != nullptr && binding->queue->definition.exclusive &&
+    if (binding->queue != nullptr && binding->queue->definition->exclusive &&
         binding->queue->owner != message.connection) {
       return fail(message.reply_to, locked_queue(definition.destination, vhost->name));
     }
@@ -129,7 +129,7 @@ bool ControlPlane::is_durable(const Vhost& vhost, const storage::BindingDefiniti
     return destination != nullptr && destination->definition().durable;
   }
   const QueueHandle* const queue = vhost.find_queue(definition.destination);
-  return queue != nullptr && is_stored(queue->definition);
+  return queue != nullptr && queue->stored;
 }
 
 void ControlPlane::forget_binding(Operation& operation, const Binding& binding) {

@@ -123,8 +123,4 @@ std::string clean_name(Bytes name) {
   return clean;
 }
 
-bool is_stored(const storage::QueueDefinition& definition) {
-  return definition.durable && !definition.exclusive;
-}
-
 }  // namespace warren::broker

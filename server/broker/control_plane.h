@@ -116,7 +116,4 @@ std::string clean_name(Bytes name);
 // Would declaring change nothing? Its owner's or not exclusive, and equivalent.
 bool same_queue(const DeclareQueue& declare, const QueueHandle& current);
 
-// Stored on disk: durable and not tied to a connection.
-bool is_stored(const storage::QueueDefinition& definition);
-
 }  // namespace warren::broker

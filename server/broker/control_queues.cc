@@ -9,9 +9,9 @@
 namespace warren::broker {
 
 bool same_queue(const DeclareQueue& declare, const QueueHandle& current) {
-  const bool foreign = current.definition.exclusive && current.owner != declare.connection;
-  return !foreign && current.definition.exclusive == declare.definition.exclusive &&
-         !inequivalent(declare.definition, current.definition);
+  const bool foreign = current.definition->exclusive && current.owner != declare.connection;
+  return !foreign && current.definition->exclusive == declare.definition.exclusive &&
+         !inequivalent(declare.definition, *current.definition);
 }
 
 void ControlPlane::handle(DeclareQueue& message) {
@@ -20,11 +20,11 @@ void ControlPlane::handle(DeclareQueue& message) {
   storage::QueueDefinition& definition = message.definition;
   Operation operation;
   if (const QueueHandle* const current = vhost->find_queue(definition.name)) {
-    const bool foreign = current->definition.exclusive && current->owner != message.connection;
-    if (foreign || current->definition.exclusive != definition.exclusive) {
+    const bool foreign = current->definition->exclusive && current->owner != message.connection;
+    if (foreign || current->definition->exclusive != definition.exclusive) {
       return fail(message.reply_to, locked_queue(definition.name, definition.vhost));
     }
-    if (auto error = inequivalent(definition, current->definition)) {
+    if (auto error = inequivalent(definition, *current->definition)) {
       return fail(message.reply_to, std::move(*error));
     }
     operation.forward_to = current->home;
@@ -61,7 +61,9 @@ void ControlPlane::add_queue(Operation& operation, storage::QueueDefinition defi
     owned_[connection.value].emplace_back(definition.vhost, definition.name);
   }
   // Whoever declares a queue tends to use it: it lives on that connection's shard.
-  change(operation, QueueAdded{std::move(definition), connection.shard(), connection});
+  change(operation,
+         QueueAdded{std::make_shared<const storage::QueueDefinition>(std::move(definition)),
+                    connection.shard(), connection});
 }
 
 void ControlPlane::handle(RemoveQueue& message) {
@@ -84,7 +86,7 @@ void ControlPlane::handle(RemoveExclusive& message) {
       const Vhost* const vhost = topology_.find_vhost(vhost_name);
       const QueueHandle* const queue = vhost == nullptr ? nullptr : vhost->find_queue(name);
       if (queue == nullptr || queue->owner != message.connection) continue;
-      if (!queue->definition.exclusive) continue;
+      if (!queue->definition->exclusive) continue;
       remove_queue(operation, *vhost, *queue);
     }
   }
@@ -94,13 +96,13 @@ void ControlPlane::handle(RemoveExclusive& message) {
 void ControlPlane::remove_queue(Operation& operation, const Vhost& vhost,
                                 const QueueHandle& queue) {
   for (const Binding* binding : queue.incoming) forget_binding(operation, *binding);
-  if (is_stored(queue.definition)) remove(operation, queue.definition);
+  if (queue.stored) remove(operation, *queue.definition);
   const auto owned = owned_.find(queue.owner.value);
-  if (queue.definition.exclusive && owned != owned_.end()) {
-    std::erase(owned->second, std::pair(vhost.name, queue.definition.name));
+  if (queue.definition->exclusive && owned != owned_.end()) {
+    std::erase(owned->second, std::pair(vhost.name, queue.definition->name));
     if (owned->second.empty()) owned_.erase(owned);
   }
-  const QueueRemoved removed{vhost.name, queue.definition.name, queue.id, queue.home};
+  const QueueRemoved removed{vhost.name, queue.definition->name, queue.id, queue.home};
   change(operation, removed);  // `queue` dies here
   remove_unused_exchanges(operation, vhost);
 }

@@ -75,7 +75,7 @@ BlockRef BrokerShard::route_dead_letter(const Queue& queue, const Leaving& leavi
   if (parsed) input.properties = &properties;
   for (QueueHandle* const target : router_.route(*vhost, *exchange, input)) {
     const bool closed = std::find(letter.closed.begin(), letter.closed.end(),
-                                  target->definition.name) != letter.closed.end();
+                                  target->definition->name) != letter.closed.end();
     if (!closed) targets.push_back(target);
   }
   return letter.block;
@@ -88,7 +88,7 @@ void BrokerShard::spread(const std::vector<QueueHandle*>& targets, const BlockRe
   std::uint64_t homes = source_durable ? std::uint64_t{1} << parts_.self : 0;
   unsigned kept_count = 0;
   for (const QueueHandle* target : targets) {
-    if (!persistent || !is_stored(target->definition)) continue;
+    if (!persistent || !target->stored) continue;
     homes |= std::uint64_t{1} << target->home;
     ++kept_count;
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -59,6 +60,11 @@ struct QueueSettings {
     return overflow != Overflow::drop_head && (max_length || max_length_bytes);
   }
 };
+
+// Never changed once they are made: every shard's copy of the topology, and the queue, hold the
+// same.
+using QueueDefinitionPtr = std::shared_ptr<const storage::QueueDefinition>;
+using QueueSettingsPtr = std::shared_ptr<const QueueSettings>;
 
 // `policy`: the effective definition of the policies that match, by policy key; empty: none.
 // REQUIRES: arguments that check_queue_arguments() let pass.

@@ -20,9 +20,9 @@ class Builder {
 
   // One pass per kind: each kind refers only to the ones before it.
   template <class Kind>
-  void pass(const std::vector<Definition>& definitions) {
-    for (const Definition& definition : definitions) {
-      if (const auto* const one = std::get_if<Kind>(&definition)) add(*one);
+  void pass(std::vector<Definition>& definitions) {
+    for (Definition& definition : definitions) {
+      if (auto* const one = std::get_if<Kind>(&definition)) add(*one);
     }
   }
 
@@ -36,8 +36,7 @@ class Builder {
   void add(const storage::UserDefinition& user) { access(user); }
   void add(const storage::PermissionDefinition& permission) { access(permission); }
   void access(const Definition& definition) {
-    changes_.emplace_back(
-        AccessChanged{{storage::DefinitionChange::Kind::put, definition}});
+    changes_.emplace_back(AccessChanged{{storage::DefinitionChange::Kind::put, definition}});
   }
   void add(const storage::PolicyDefinition& policy) {
     if (!known(policy.vhost, "policy", policy.name)) return;
@@ -57,14 +56,15 @@ class Builder {
     }
     changes_.emplace_back(ExchangeAdded{exchange});
   }
-  void add(const storage::QueueDefinition& queue) {
+  void add(storage::QueueDefinition& queue) {
     if (!known(queue.vhost, "queue", queue.name)) return;
     const auto home = static_cast<ShardIndex>(next_home_++ % shard_count_);
-    changes_.emplace_back(QueueAdded{queue, home, {}});
+    changes_.emplace_back(
+        QueueAdded{std::make_shared<const storage::QueueDefinition>(std::move(queue)), home, {}});
   }
-  void add(const storage::BindingDefinition& binding) {
+  void add(storage::BindingDefinition& binding) {
     if (!known(binding.vhost, "binding", binding.source)) return;
-    changes_.emplace_back(BindingAdded{binding});
+    changes_.emplace_back(BindingAdded{std::move(binding)});
   }
   bool known(const std::string& vhost, std::string_view kind, const std::string& name) {
     if (vhosts_.contains(vhost)) return true;
@@ -81,7 +81,7 @@ class Builder {
 
 }  // namespace
 
-std::vector<TopologyChange> recovered_topology(const std::vector<Definition>& definitions,
+std::vector<TopologyChange> recovered_topology(std::vector<Definition> definitions,
                                                unsigned shard_count) {
   Builder builder(shard_count);
   builder.pass<storage::VhostDefinition>(definitions);

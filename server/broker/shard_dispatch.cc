@@ -289,9 +289,9 @@ void BrokerShard::apply(const std::vector<TopologyChange>& changes, std::uint64_
     }
     topology_.apply(change);
     if (const auto* const added = std::get_if<QueueAdded>(&change)) {
-      const storage::QueueDefinition& definition = added->definition;
+      const storage::QueueDefinition& definition = *added->definition;
       topology_.find_vhost(definition.vhost)->find_queue(definition.name)->added_by = operation;
-      if (added->home == parts_.self) create_queue(*added, {});
+      if (added->home == parts_.self) create_queue(added->definition, {});
     } else if (const auto* const set = std::get_if<PolicySet>(&change)) {
       change_settings(set->definition.vhost);
     } else if (const auto* const cleared = std::get_if<PolicyCleared>(&change)) {
@@ -307,25 +307,40 @@ void BrokerShard::change_settings(const std::string& vhost_name) {
   const Vhost* const vhost = topology_.find_vhost(vhost_name);
   for (const auto& [name, handle] : vhost->queues) {
     if (handle->home != parts_.self) continue;
+    const auto dormant = dormant_.find(handle->id);
+    if (dormant != dormant_.end()) {
+      if (Queue::acts_by_itself(*handle->settings, dormant->second.logs)) wake_queue(handle->id);
+      continue;
+    }
     Queue* const queue = find_queue(handle->id);
-    if (queue != nullptr && queue->settings() != handle->settings) {
+    if (queue != nullptr && queue->settings() != *handle->settings) {
       queue->change_settings(handle->settings);
     }
   }
 }
 
-void BrokerShard::create_queue(const QueueAdded& added,
-                               const std::vector<storage::LogState>& recovered) {
-  const Vhost* const vhost = topology_.find_vhost(added.definition.vhost);
-  const QueueHandle* const handle = vhost->find_queue(added.definition.name);
-  auto queue =
-      std::make_unique<Queue>(static_cast<QueueHost&>(*this), added.definition, handle->settings,
-                              parts_.limits.queue_window_bytes, recovered);
-  const bool inserted = queues_.emplace(added.definition.log, std::move(queue)).second;
+Queue& BrokerShard::create_queue(const QueueDefinitionPtr& definition,
+                                 const std::vector<storage::LogState>& recovered) {
+  const Vhost* const vhost = topology_.find_vhost(definition->vhost);
+  const QueueHandle* const handle = vhost->find_queue(definition->name);
+  auto queue = std::make_unique<Queue>(static_cast<QueueHost&>(*this), definition, handle->settings,
+                                       parts_.limits.queue_window_bytes, recovered);
+  const auto [at, inserted] = queues_.emplace(definition->log, std::move(queue));
   WARREN_ASSERT(inserted);
+  return *at->second;
+}
+
+// Null: there is none that sleeps.
+Queue* BrokerShard::wake_queue(QueueId id) {
+  const auto at = dormant_.find(id);
+  if (at == dormant_.end()) return nullptr;
+  const Dormant dormant = std::move(at->second);
+  dormant_.erase(at);
+  return &create_queue(dormant.definition, dormant.logs);
 }
 
 void BrokerShard::destroy_queue(const QueueRemoved& removed) {
+  wake_queue(removed.id);  // its logs are to be dropped
   const auto at = queues_.find(removed.id);
   if (at == queues_.end()) return;
   last_queue_ = nullptr;
@@ -354,10 +369,11 @@ Queue* BrokerShard::find_queue_of(LogId log) {
 Queue* BrokerShard::find_queue(QueueId id) {
   if (last_queue_ != nullptr && last_queue_id_ == id) return last_queue_;
   const auto at = queues_.find(id);
-  if (at == queues_.end()) return nullptr;
+  Queue* const found = at != queues_.end() ? at->second.get() : wake_queue(id);
+  if (found == nullptr) return nullptr;
   last_queue_id_ = id;
-  last_queue_ = at->second.get();
-  return last_queue_;
+  last_queue_ = found;
+  return found;
 }
 
 }  // namespace warren::broker

@@ -9,7 +9,7 @@ namespace {
 
 // Does this queue answer for a publish?
 bool answers(const QueueHandle& queue, bool persistent) {
-  return (persistent && is_stored(queue.definition)) || queue.settings.may_refuse();
+  return (persistent && queue.stored) || queue.settings->may_refuse();
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ Published BrokerShard::publish(const std::vector<QueueHandle*>& queues, const Bl
   unsigned kept_count = 0;
   static_assert(sizeof(homes) * 8 >= 64);
   for (const QueueHandle* queue : queues) {
-    const bool kept = persistent && is_stored(queue->definition);
+    const bool kept = persistent && queue->stored;
     if (kept) homes |= std::uint64_t{1} << queue->home;
     if (kept) ++kept_count;
     if (confirm != nullptr && answers(*queue, persistent)) ++published.pending_confirms;

@@ -17,7 +17,7 @@ unsigned BrokerShard::commit(const Transaction& transaction, ReplyTo reply_to) {
     unsigned kept_count = 0;
     for (const QueueHandle* queue : publish.queues) {
       involved |= std::uint64_t{1} << queue->home;
-      if (persistent && is_stored(queue->definition)) ++kept_count;
+      if (persistent && queue->stored) ++kept_count;
     }
     bodies.push_back(share(*publish.block, kept_count));
   }

@@ -24,6 +24,10 @@ PolicySubject policy_subject(QueueType type) {
 
 }  // namespace
 
+bool is_stored(const storage::QueueDefinition& definition) {
+  return definition.durable && !definition.exclusive;
+}
+
 Exchange* Vhost::find_exchange(std::string_view exchange) const {
   const auto at = exchanges.find(exchange);
   return at == exchanges.end() ? nullptr : at->second.get();
@@ -84,15 +88,16 @@ void Topology::on(const ExchangeRemoved& change) {
 }
 
 void Topology::on(const QueueAdded& change) {
-  Vhost* const vhost = find_vhost(change.definition.vhost);
+  Vhost* const vhost = find_vhost(change.definition->vhost);
   WARREN_ASSERT(vhost != nullptr);
   auto handle = std::make_unique<QueueHandle>();
   handle->definition = change.definition;
-  handle->id = change.definition.log;
+  handle->id = change.definition->log;
   govern(*vhost, *handle);
   handle->home = change.home;
+  handle->stored = is_stored(*change.definition);
   handle->owner = change.owner;
-  vhost->queues.insert_or_assign(change.definition.name, std::move(handle));
+  vhost->queues.insert_or_assign(change.definition->name, std::move(handle));
 }
 
 void Topology::on(const QueueRemoved& change) {
@@ -162,11 +167,18 @@ void Topology::govern_all(const Vhost& vhost) {
 
 // Arguments and policies come to settings (B12).
 void Topology::govern(const Vhost& vhost, QueueHandle& queue) {
-  queue.settings = queue_settings(queue.definition, {});
+  queue.settings = share(queue_settings(*queue.definition, {}));
   if (vhost.policies.empty() || queue.hidden()) return;
-  const PolicySubject subject = policy_subject(queue.settings.type);
-  const amqp::FieldTable policy = vhost.policies.effective(subject, queue.definition.name);
-  if (!policy.empty()) queue.settings = queue_settings(queue.definition, policy);
+  const PolicySubject subject = policy_subject(queue.settings->type);
+  const amqp::FieldTable policy = vhost.policies.effective(subject, queue.definition->name);
+  if (!policy.empty()) queue.settings = share(queue_settings(*queue.definition, policy));
+}
+
+QueueSettingsPtr Topology::share(QueueSettings settings) {
+  if (last_settings_ == nullptr || *last_settings_ != settings) {
+    last_settings_ = std::make_shared<const QueueSettings>(std::move(settings));
+  }
+  return last_settings_;
 }
 
 // The default exchange is nobody's to change.

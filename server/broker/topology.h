@@ -23,17 +23,21 @@ class Queue;
 
 // What everyone knows about a queue; its messages live on its home shard only.
 struct QueueHandle {
-  storage::QueueDefinition definition;
+  QueueDefinitionPtr definition;
   QueueId id;
-  QueueSettings settings;  // of arguments and policies
+  QueueSettingsPtr settings;  // of arguments and policies
   ShardIndex home = 0;
+  bool stored = false;             // is_stored(*definition)
   ConnectionId owner;              // of an exclusive queue
   std::vector<Binding*> incoming;  // bindings with this queue as destination
   std::uint64_t added_by = 0;      // the operation; 0: recovered
   std::uint64_t route_mark = 0;    // the last routing that reached this queue: one copy each
   // Of a delayed-message exchange: no client may touch it.
-  bool hidden() const { return !settings.delayed_exchange.empty(); }
+  bool hidden() const { return !settings->delayed_exchange.empty(); }
 };
+
+// Stored on disk: durable and not tied to a connection.
+bool is_stored(const storage::QueueDefinition& definition);
 
 struct Vhost {
   std::string name;
@@ -57,7 +61,7 @@ struct ExchangeRemoved {
   std::string name;
 };
 struct QueueAdded {
-  storage::QueueDefinition definition;
+  QueueDefinitionPtr definition;
   ShardIndex home = 0;
   ConnectionId owner;
 };
@@ -119,12 +123,14 @@ class Topology {
   void on(const AccessChanged&) {}
 
   static void unlink(Binding& binding);
-  static void govern(const Vhost& vhost, QueueHandle& queue);
+  void govern(const Vhost& vhost, QueueHandle& queue);
   static void govern(const Vhost& vhost, Exchange& exchange);
-  static void govern_all(const Vhost& vhost);
+  void govern_all(const Vhost& vhost);
+  QueueSettingsPtr share(QueueSettings settings);
 
   StringMap<std::unique_ptr<Vhost>> vhosts_;
   std::uint64_t version_ = 1;
+  QueueSettingsPtr last_settings_;  // many queues in a row have the same
 };
 
 // The exchanges that every vhost has: "", amq.direct, amq.fanout, amq.topic, amq.headers,

@@ -103,10 +103,10 @@ Outcome Channel::read_consumer_arguments(Bytes encoded, const broker::QueueHandl
                                          std::int32_t& priority) {
   if (encoded.empty()) return {};
   const auto arguments = amqp::decode_table(encoded);
-  const auto queue_arguments = amqp::decode_table(queue.definition.arguments);
+  const auto queue_arguments = amqp::decode_table(queue.definition->arguments);
   if (!arguments.ok() || !queue_arguments.ok()) return {};
   if (auto error = broker::check_consumer_arguments(*arguments, *queue_arguments,
-                                                    describe(queue.definition))) {
+                                                    describe(*queue.definition))) {
     return error;
   }
   if (const amqp::FieldValue* const value = arguments->find(broker::kConsumerPriority)) {
@@ -141,7 +141,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
       number_, method.consumer_tag.empty() ? session_.random_name("amq.ctag-")
                                            : std::string(method.consumer_tag.value));
   consumer->queue = handle->id;
-  consumer->queue_name = handle->definition.name;
+  consumer->queue_name = handle->definition->name;
   consumer->home = handle->home;
   consumer->no_ack = method.no_ack;
   session_.add_consumer(*consumer);
@@ -149,7 +149,7 @@ Outcome Channel::handle(const amqp::BasicConsume& method) {
 
   PendingRequest pending;
   pending.what = Waiting::consume;
-  pending.queue = handle->definition.name;
+  pending.queue = handle->definition->name;
   pending.nowait = method.nowait;
   pending.name = consumer->tag;
   pending.consumer = consumer->number;
@@ -252,16 +252,16 @@ std::uint64_t Channel::track(const UnackedDelivery& delivery, bool no_ack) {
 Outcome Channel::handle(const amqp::BasicGet& method) {
   broker::QueueHandle* handle = nullptr;
   if (Outcome error = find_readable_queue(method.queue, handle)) return error;
-  if (!handle->definition.arguments.empty()) {
-    const auto arguments = amqp::decode_table(handle->definition.arguments);
+  if (!handle->definition->arguments.empty()) {
+    const auto arguments = amqp::decode_table(handle->definition->arguments);
     if (arguments.ok()) {
-      if (auto error = broker::check_get(*arguments, describe(handle->definition))) return error;
+      if (auto error = broker::check_get(*arguments, describe(*handle->definition))) return error;
     }
   }
   used_shards_ |= std::uint64_t{1} << handle->home;
   PendingRequest pending;
   pending.what = Waiting::get;
-  pending.queue = handle->definition.name;
+  pending.queue = handle->definition->name;
   pending.no_ack = method.no_ack;
   pending.home = handle->home;
   const broker::QueueId id = handle->id;

@@ -44,7 +44,7 @@ Outcome Channel::find_queue(const std::string& name, broker::QueueHandle*& handl
   handle = vhost().find_queue(name);
   if (handle == nullptr) return broker::no_queue(name, session_.vhost_name());
   if (handle->hidden()) return broker::hidden_queue(name, session_.vhost_name());
-  if (handle->definition.exclusive && handle->owner != session_.connection_id()) {
+  if (handle->definition->exclusive && handle->owner != session_.connection_id()) {
     return broker::locked_queue(name, session_.vhost_name());
   }
   return {};
@@ -148,7 +148,7 @@ Outcome Channel::handle(const amqp::QueuePurge& method) {
   if (Outcome error = find_readable_queue(method.queue, handle)) return error;
   PendingRequest pending;
   pending.what = Waiting::queue_purge;
-  pending.queue = handle->definition.name;
+  pending.queue = handle->definition->name;
   pending.nowait = method.nowait;
   const broker::QueueId id = handle->id;
   session_.request(number_, std::move(pending), handle->home, [id](broker::ReplyTo to) {

@@ -36,7 +36,7 @@ Outcome Channel::defer_publish(BlockRef block) {
   publish.persistent = content_.persistent();
   publish.mandatory = content_.mandatory();
   for (const broker::QueueHandle* queue : route_.queues) {
-    publish.queues.push_back(queue->definition.name);
+    publish.queues.push_back(queue->definition->name);
   }
   if (content_.exchange().empty()) {
     const broker::RouteInput keys{content_.routing_key(), {}, content_.extra_keys()};

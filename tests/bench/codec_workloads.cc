@@ -133,7 +133,8 @@ class Routing final : public Workload {
     queue.vhost = "/";
     queue.name = fmt::format("q{}", i);
     queue.log = LogId(static_cast<std::uint64_t>(i) + 1);
-    topology_.apply(broker::QueueAdded{queue, 0, {}});
+    topology_.apply(
+        broker::QueueAdded{std::make_shared<const storage::QueueDefinition>(queue), 0, {}});
     storage::BindingDefinition binding;
     binding.vhost = "/";
     binding.source = "x";

@@ -124,7 +124,7 @@ std::string SimWorld::check_left_behind() {
   WARREN_ASSERT(vhost != nullptr);
   std::vector<std::string> names;
   for (const auto& [name, queue] : vhost->queues) {
-    if (queue->definition.exclusive) return fmt::format("exclusive queue '{}' is left", name);
+    if (queue->definition->exclusive) return fmt::format("exclusive queue '{}' is left", name);
     names.push_back(name);
   }
   test::SimClient& client = broker_.connect();

@@ -78,7 +78,7 @@ void SimBroker::load() {
   definitions.insert(definitions.end(),
                      {storage::VhostDefinition{"/"}, guest,
                       storage::PermissionDefinition{"guest", "/", ".*", ".*", ".*"}});
-  const auto changes = broker::recovered_topology(definitions, options_.shards);
+  const auto changes = broker::recovered_topology(std::move(definitions), options_.shards);
   boost::unordered_flat_map<broker::QueueId, storage::LogState> states;
   for (const storage::LogState& state : store_->take_log_states()) states.emplace(state.id, state);
   for (const auto& shard : shards_) shard->broker->load(changes, states);

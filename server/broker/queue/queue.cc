@@ -11,13 +11,13 @@
 
 namespace warren::broker {
 
-Queue::Queue(QueueHost& host, storage::QueueDefinition definition, QueueSettings settings,
+Queue::Queue(QueueHost& host, QueueDefinitionPtr definition, QueueSettingsPtr settings,
              std::uint64_t window_bytes, const std::vector<storage::LogState>& recovered)
     : host_(host),
       definition_(std::move(definition)),
       settings_(std::move(settings)),
       window_bytes_(window_bytes),
-      lanes_(definition_.log_count) {
+      lanes_(definition_->log_count) {
   used_ms_ = host_.now_ms();
   for (const storage::LogState& state : recovered) recover(state);
   if (durable()) log(lane(0));
@@ -40,8 +40,19 @@ Queue::~Queue() {
   host_.add_window_bytes(-static_cast<std::int64_t>(window_bytes_told_));
 }
 
+bool Queue::acts_by_itself(const QueueSettings& settings,
+                           const std::vector<storage::LogState>& recovered) {
+  if (settings.message_ttl_ms || settings.expires_ms || settings.max_length ||
+      settings.max_length_bytes || settings.dead_letter_exchange ||
+      !settings.delayed_exchange.empty()) {
+    return true;
+  }
+  return std::ranges::any_of(
+      recovered, [](const storage::LogState& state) { return state.has_due || state.expires; });
+}
+
 void Queue::recover(const storage::LogState& state) {
-  Lane& at = lane(static_cast<std::size_t>(state.id.value - definition_.log.value));
+  Lane& at = lane(static_cast<std::size_t>(state.id.value - definition_->log.value));
   at.next_seq = state.next;
   at.recovered_next = state.next;
   // The mark is set ahead of what is delivered; what comes from now on is new all the same.
@@ -50,7 +61,8 @@ void Queue::recover(const storage::LogState& state) {
   at.ready.start_on_disk(state);
   if (state.has_due || at.ready.count() > 0) at.expiry.start_on_disk(state.has_due);
   // Its messages stay on disk until somebody wants them: also those whose time has come.
-  const bool expires = state.expires || settings_.message_ttl_ms || settings_.dead_letter_exchange;
+  const bool expires =
+      state.expires || settings_->message_ttl_ms || settings_->dead_letter_exchange;
   if (state.has_due || (expires && at.ready.count() > 0)) host_.schedule(*this);
 }
 
@@ -58,7 +70,7 @@ Lane& Queue::lane(std::size_t index) {
   WARREN_ASSERT(index < lanes_.size());
   std::unique_ptr<Lane>& at = lanes_[index];
   if (at == nullptr) {
-    at = std::make_unique<Lane>(LogId(definition_.log.value + index), index, lane_window_bytes());
+    at = std::make_unique<Lane>(LogId(definition_->log.value + index), index, lane_window_bytes());
     if (is_delayed()) at->expiry.index_all();
   }
   return *at;
@@ -88,7 +100,7 @@ void Queue::fit_windows() {
 }
 
 Lane* Queue::lane_with(LogId log) {
-  const std::uint64_t index = log.value - definition_.log.value;
+  const std::uint64_t index = log.value - definition_->log.value;
   return index < lanes_.size() ? lanes_[index].get() : nullptr;
 }
 
@@ -133,17 +145,17 @@ std::uint32_t Queue::clamped_ready_count() const {
 }
 
 void Queue::touch() {
-  if (settings_.expires_ms) used_ms_ = host_.now_ms();
+  if (settings_->expires_ms) used_ms_ = host_.now_ms();
 }
 
-void Queue::change_settings(QueueSettings settings) {
+void Queue::change_settings(QueueSettingsPtr settings) {
   // What decides where messages lie is not changed by policies.
-  settings.max_priority = settings_.max_priority;
-  const bool other_ttl = settings.message_ttl_ms != settings_.message_ttl_ms;
-  if (settings.expires_ms && !settings_.expires_ms) used_ms_ = host_.now_ms();
-  if (settings.consumer_timeout_ms && !settings_.consumer_timeout_ms) oldest_unacked_ms_ = 0;
+  WARREN_ASSERT(settings->max_priority == settings_->max_priority);
+  const bool other_ttl = settings->message_ttl_ms != settings_->message_ttl_ms;
+  if (settings->expires_ms && !settings_->expires_ms) used_ms_ = host_.now_ms();
+  if (settings->consumer_timeout_ms && !settings_->consumer_timeout_ms) oldest_unacked_ms_ = 0;
   settings_ = std::move(settings);
-  if (!settings_.delayed_retry) end_all_waits();
+  if (!settings_->delayed_retry) end_all_waits();
   for (const auto& lane : lanes_) {
     if (!other_ttl || lane == nullptr) continue;
     lane->ready.for_each([this](ReadyMessage& message) {
@@ -157,7 +169,7 @@ void Queue::count(const CountRequest& request) {
   if (request.retry) touch();
   Reply reply;
   reply.to = request.reply_to;
-  reply.name = definition_.name;
+  reply.name = definition_->name;
   reply.message_count = clamped_ready_count();
   reply.consumer_count = consumer_count();
   host_.reply(std::move(reply));
@@ -180,7 +192,7 @@ void Queue::finish_purge() {
   for (const PurgeRequest& request : purges) {
     Reply reply;
     reply.to = request.reply_to;
-    reply.name = definition_.name;
+    reply.name = definition_->name;
     reply.message_count = clamped_ready_count();
     for (const auto& lane : lanes_) {
       if (lane != nullptr) purge_lane(*lane);

@@ -93,20 +93,25 @@ class QueueHost {
 class Queue {
  public:
   // `recovered`: what the store knew of the queue's logs at start; their messages are on disk.
-  Queue(QueueHost& host, storage::QueueDefinition definition, QueueSettings settings,
+  Queue(QueueHost& host, QueueDefinitionPtr definition, QueueSettingsPtr settings,
         std::uint64_t window_bytes, const std::vector<storage::LogState>& recovered);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  QueueId id() const { return definition_.log; }
-  const storage::QueueDefinition& definition() const { return definition_; }
-  const QueueSettings& settings() const { return settings_; }
+  // Of a queue that is recovered: does something in it happen by the clock, or at once, though
+  // nobody uses it?
+  static bool acts_by_itself(const QueueSettings& settings,
+                             const std::vector<storage::LogState>& recovered);
+
+  QueueId id() const { return definition_->log; }
+  const storage::QueueDefinition& definition() const { return *definition_; }
+  const QueueSettings& settings() const { return *settings_; }
   // A policy changed: in force at once.
-  void change_settings(QueueSettings settings);
+  void change_settings(QueueSettingsPtr settings);
   // The logs that were opened.
   std::vector<LogId> open_logs() const;
-  bool durable() const { return definition_.durable && !definition_.exclusive; }
+  bool durable() const { return definition_->durable && !definition_->exclusive; }
   std::uint64_t ready_count() const;
   std::uint64_t unacked_count() const { return unacked_.size(); }
   // Neither ready nor unacked: they came back and wait (x-delayed-retry-type).
@@ -168,7 +173,7 @@ class Queue {
   Lane& lane(std::size_t index);
   Lane* lane_with(LogId log);
   Lane* top_lane();
-  bool is_delayed() const { return !settings_.delayed_exchange.empty(); }
+  bool is_delayed() const { return !settings_->delayed_exchange.empty(); }
   void forget(Lane& lane, const ReadyMessage& message);
   void finish_purge();
   void purge_lane(Lane& lane);
@@ -243,8 +248,8 @@ class Queue {
   bool is_ahead() const;
 
   QueueHost& host_;
-  storage::QueueDefinition definition_;
-  QueueSettings settings_;
+  QueueDefinitionPtr definition_;
+  QueueSettingsPtr settings_;
   const std::uint64_t window_bytes_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // by priority; made when they are first used
   boost::unordered_flat_map<Place, Unacked> unacked_;

@@ -11,11 +11,11 @@ std::optional<amqp::AmqpError> Queue::refuse_consume(const ConsumeRequest& reque
   bool taken = request.exclusive && consumer_count() > 0;
   // Who has it for itself is the only one.
   if (consumer_count() == 1 && by_number_.begin()->second->exclusive) taken = true;
-  if (request.exclusive && settings_.single_active_consumer) taken = true;
+  if (request.exclusive && settings_->single_active_consumer) taken = true;
   if (!taken) return std::nullopt;
   return amqp::channel_error(amqp::ReplyCode::access_refused,
                              fmt::format("queue '{}' in vhost '{}' in exclusive use",
-                                         definition_.name, definition_.vhost));
+                                         definition_->name, definition_->vhost));
 }
 
 void Queue::consume(const ConsumeRequest& request) {
@@ -55,8 +55,8 @@ bool Queue::may_be_active(const Consumer& consumer) const {
 // Of a queue with a single active consumer: the first one stays it until it goes; in a quorum queue
 // one of a higher priority takes over.
 void Queue::choose_active() {
-  if (!settings_.single_active_consumer) return;
-  const bool by_priority = settings_.type == QueueType::quorum;
+  if (!settings_->single_active_consumer) return;
+  const bool by_priority = settings_->type == QueueType::quorum;
   Consumer* chosen = active_;
   for (const auto& consumer : consumers_) {
     if (!may_be_active(*consumer)) continue;
@@ -72,7 +72,7 @@ void Queue::choose_active() {
 
 // Puts the consumer into the ring if it may take messages.
 void Queue::ready_consumer(Consumer& consumer) {
-  if (settings_.single_active_consumer && &consumer != active_) return;
+  if (settings_->single_active_consumer && &consumer != active_) return;
   ring_.put(consumer);
 }
 
@@ -151,7 +151,7 @@ void Queue::drop_consumer(Consumer& consumer) {
   if (consumer.number != 0) {
     by_number_.erase(std::pair(consumer.channel.connection.value, consumer.number));
     touch();
-    if (settings_.expires_ms) host_.schedule(*this);
+    if (settings_->expires_ms) host_.schedule(*this);
   }
 }
 
@@ -163,7 +163,7 @@ void Queue::collect_consumers() {
 }
 
 void Queue::check_unused(Reply reply) {
-  if (definition_.auto_delete && had_consumer_ && consumer_count() == 0 && !removing_) {
+  if (definition_->auto_delete && had_consumer_ && consumer_count() == 0 && !removing_) {
     removing_ = true;
     host_.remove_unused(*this, std::move(reply));
     return;

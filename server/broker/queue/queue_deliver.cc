@@ -27,7 +27,7 @@ bool Queue::front_deliverable() {
 
 void Queue::dispatch() {
   constexpr unsigned kDropsPerDispatch = 1000;
-  const bool pauses = settings_.dead_letter_exchange && host_.overloaded();
+  const bool pauses = settings_->dead_letter_exchange && host_.overloaded();
   const unsigned drops_max = pauses ? 0 : kDropsPerDispatch;
   drops_left_ = drops_max;
   end_waits();
@@ -45,8 +45,8 @@ void Queue::dispatch() {
       if (!ring_.empty()) host_.schedule(*this);  // something else is at the head
     }
   }
-  if (settings_.consumer_timeout_ms) check_time_outs();
-  if (settings_.expires_ms) check_expires();
+  if (settings_->consumer_timeout_ms) check_time_outs();
+  if (settings_->expires_ms) check_expires();
   fit_windows();
   read_ahead();
   fit_publishers();
@@ -106,7 +106,7 @@ void Queue::hold(Lane& lane, ReadyMessage message, Consumer& consumer) {
   ++consumer.unacked;
   Unacked unacked;
   unacked.consumer = &consumer;
-  if (settings_.consumer_timeout_ms && consumer.number != 0) {
+  if (settings_->consumer_timeout_ms && consumer.number != 0) {
     unacked.delivered_ms = host_.now_ms();
     oldest_unacked_ms_ = std::min(oldest_unacked_ms_, unacked.delivered_ms);
   }
@@ -121,11 +121,11 @@ void Queue::answer_get(const GetRequest& request) {
   reply.to = request.reply_to;
   if (Lane* const lane = top_lane()) {
     ReadyMessage message = take_front(*lane);
-    reply.queue = definition_.log;
+    reply.queue = definition_->log;
     reply.place = make_place(lane->index, message.seq);
     reply.redelivered = message.redelivered;
     reply.block = message.block;
-    if (settings_.counts_returns) reply.returns = message.returns;
+    if (settings_->counts_returns) reply.returns = message.returns;
     if (request.no_ack) {
       forget(*lane, message);
     } else {
@@ -150,12 +150,12 @@ void Queue::deliver_front(Consumer& consumer) {
   Delivery delivery;
   delivery.connection = consumer.channel.connection;
   delivery.consumer = consumer.number;
-  delivery.queue = definition_.log;
+  delivery.queue = definition_->log;
   delivery.place = make_place(lane.index, message.seq);
   delivery.redelivered = message.redelivered;
   delivery.granted = granted;
   delivery.limit_epoch = consumer.limit_epoch;
-  if (settings_.counts_returns) delivery.returns = message.returns;
+  if (settings_->counts_returns) delivery.returns = message.returns;
   if (consumer.no_ack) {
     forget(lane, message);
     delivery.block = std::move(message.block);

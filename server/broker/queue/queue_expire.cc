@@ -140,18 +140,18 @@ void Queue::refill_expiry(Lane& lane) {
 }
 
 bool Queue::is_over_limit() const {
-  if (settings_.max_length && ready_count() > *settings_.max_length) return true;
-  if (!settings_.max_length_bytes) return false;
+  if (settings_->max_length && ready_count() > *settings_->max_length) return true;
+  if (!settings_->max_length_bytes) return false;
   std::uint64_t bytes = 0;
   for (const auto& lane : lanes_) {
     if (lane != nullptr) bytes += lane->ready.body_bytes();
   }
-  return bytes > *settings_.max_length_bytes;
+  return bytes > *settings_->max_length_bytes;
 }
 
 // From the head, which in a queue with priorities is the highest one, as RabbitMQ does.
 void Queue::drop_overflow() {
-  if (settings_.overflow != Overflow::drop_head) return;
+  if (settings_->overflow != Overflow::drop_head) return;
   while (drops_left_ > 0 && is_over_limit()) {
     Lane* const lane = top_lane();
     if (lane == nullptr || lane->ready.front() == nullptr) return;  // it is being read
@@ -161,7 +161,7 @@ void Queue::drop_overflow() {
 }
 
 void Queue::check_time_outs() {
-  const std::int64_t limit_ms = host_.now_ms() - *settings_.consumer_timeout_ms;
+  const std::int64_t limit_ms = host_.now_ms() - *settings_->consumer_timeout_ms;
   if (oldest_unacked_ms_ > limit_ms) return;
   oldest_unacked_ms_ = kNoDeadline;
   for (const auto& [place, unacked] : unacked_) {
@@ -170,16 +170,16 @@ void Queue::check_time_outs() {
       oldest_unacked_ms_ = std::min(oldest_unacked_ms_, unacked.delivered_ms);
     } else if (!unacked.consumer->timed_out) {
       unacked.consumer->timed_out = true;
-      host_.time_out_consumer(*unacked.consumer, *settings_.consumer_timeout_ms);
+      host_.time_out_consumer(*unacked.consumer, *settings_->consumer_timeout_ms);
     }
   }
 }
 
 void Queue::check_expires() {
   if (removing_ || consumer_count() > 0) return;
-  if (host_.now_ms() < used_ms_ + *settings_.expires_ms) return;
-  WLOG(info, "queue expired vhost='{}' queue='{}' expires_ms={}", printable(definition_.vhost),
-       printable(definition_.name), *settings_.expires_ms);
+  if (host_.now_ms() < used_ms_ + *settings_->expires_ms) return;
+  WLOG(info, "queue expired vhost='{}' queue='{}' expires_ms={}", printable(definition_->vhost),
+       printable(definition_->name), *settings_->expires_ms);
   removing_ = true;
   host_.remove_unused(*this, Reply{});
 }
@@ -198,12 +198,13 @@ void Queue::set_alarm() {
     next = std::min(next, lane->expiry.next_ms());
     busy = busy || (!lane->expired.empty() && !lane->fetching);
   }
-  if (settings_.overflow == Overflow::drop_head && drops_left_ == 0 && is_over_limit()) busy = true;
-  if (settings_.consumer_timeout_ms && oldest_unacked_ms_ != kNoDeadline) {
-    next = std::min(next, oldest_unacked_ms_ + *settings_.consumer_timeout_ms);
+  if (settings_->overflow == Overflow::drop_head && drops_left_ == 0 && is_over_limit())
+    busy = true;
+  if (settings_->consumer_timeout_ms && oldest_unacked_ms_ != kNoDeadline) {
+    next = std::min(next, oldest_unacked_ms_ + *settings_->consumer_timeout_ms);
   }
-  if (settings_.expires_ms && consumer_count() == 0 && !removing_) {
-    next = std::min(next, used_ms_ + *settings_.expires_ms);
+  if (settings_->expires_ms && consumer_count() == 0 && !removing_) {
+    next = std::min(next, used_ms_ + *settings_->expires_ms);
   }
   if (!waiting_.empty()) next = std::min(next, waiting_.begin()->first);
   if (holds_publishers_) next = std::min(next, taken_ms_ + kPatienceMs);

@@ -11,14 +11,14 @@ namespace warren::broker {
 
 // Would the queue with this message be above a limit that refuses?
 bool Queue::refuses(const Block& block) const {
-  if (!settings_.may_refuse()) return false;
-  if (settings_.max_length && ready_count() + 1 > *settings_.max_length) return true;
-  if (!settings_.max_length_bytes) return false;
+  if (!settings_->may_refuse()) return false;
+  if (settings_->max_length && ready_count() + 1 > *settings_->max_length) return true;
+  if (!settings_->max_length_bytes) return false;
   std::uint64_t bytes = MessageView(block).body().size();
   for (const auto& lane : lanes_) {
     if (lane != nullptr) bytes += lane->ready.body_bytes();
   }
-  return bytes > *settings_.max_length_bytes;
+  return bytes > *settings_->max_length_bytes;
 }
 
 // Has a message with its id been here? If not, the id is kept.
@@ -26,9 +26,9 @@ bool Queue::is_duplicate(const Block& block) {
   amqp::PropertiesView properties;
   if (!amqp::parse_properties(MessageView(block).properties(), properties)) return false;
   if (!properties.headers) return false;
-  const auto id = read_dedup_id(*settings_.dedup, properties.headers->value);
+  const auto id = read_dedup_id(*settings_->dedup, properties.headers->value);
   if (!id) return false;
-  if (!seen_) seen_.emplace(settings_.dedup->size);
+  if (!seen_) seen_.emplace(settings_->dedup->size);
   return !seen_->insert(*id, Instant(std::chrono::milliseconds(host_.now_ms())));
 }
 
@@ -41,8 +41,8 @@ void Queue::describe(ReadyMessage& message) const {
     message.deadline_ms = delayed_until(view);
     return;
   }
-  if (!settings_.message_ttl_ms && !view.has_expiration()) return;
-  std::int64_t life = settings_.message_ttl_ms.value_or(INT64_MAX);
+  if (!settings_->message_ttl_ms && !view.has_expiration()) return;
+  std::int64_t life = settings_->message_ttl_ms.value_or(INT64_MAX);
   if (view.has_expiration()) life = std::min(life, expiration_of(view).value_or(INT64_MAX));
   if (life != INT64_MAX) message.deadline_ms = view.published_ms() + life;
 }
@@ -51,10 +51,11 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
                     const BodyId& body) {
   if (refuses(*block)) {
     if (confirm != nullptr) host_.answer_publish(*confirm, false);
-    if (settings_.overflow == Overflow::reject_publish_dlx) refuse_to_dead_letter(std::move(block));
+    if (settings_->overflow == Overflow::reject_publish_dlx)
+      refuse_to_dead_letter(std::move(block));
     return;
   }
-  if (settings_.dedup && is_duplicate(*block)) {
+  if (settings_->dedup && is_duplicate(*block)) {
     // The first one may not be on disk yet.
     if (confirm != nullptr) host_.confirm_when_durable(*confirm);
     return;
@@ -93,7 +94,7 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
   ++lane.next_seq;  // not before: a log that is opened here begins with this message
   if (message.indexed) lane.expiry.add(message);
   const bool limited =
-      message.deadline_ms != kNoDeadline || settings_.max_length || settings_.max_length_bytes;
+      message.deadline_ms != kNoDeadline || settings_->max_length || settings_->max_length_bytes;
   lane.ready.push(std::move(message));
   if (limited || !ring_.empty() || !gets_.empty()) {
     host_.schedule(*this);
@@ -105,7 +106,7 @@ void Queue::enqueue(BlockRef block, bool persistent, const storage::CommitToken*
 
 // The refused message never was in the queue, but it has died here all the same.
 void Queue::refuse_to_dead_letter(BlockRef block) {
-  if (!settings_.dead_letter_exchange) return;
+  if (!settings_->dead_letter_exchange) return;
   Leaving leaving;
   leaving.message.block = std::move(block);
   leaving.message.kept = Kept::memory;

@@ -31,7 +31,7 @@ void Queue::read_failed(std::string& told, const Error& error) {
     WLOG(error,
          "queue cannot be read, it is tried again every second; see to the disk, or what "
          "warren-dump check says vhost='{}' queue='{}' error='{}'",
-         printable(definition_.vhost), printable(definition_.name), error.text);
+         printable(definition_->vhost), printable(definition_->name), error.text);
   }
   finish_purge();  // which needs no read
   host_.retry_later(*this);
@@ -40,8 +40,8 @@ void Queue::read_failed(std::string& told, const Error& error) {
 void Queue::read_worked(std::string& told) {
   if (told.empty()) return;
   told.clear();
-  WLOG(warn, "queue can be read again vhost='{}' queue='{}'", printable(definition_.vhost),
-       printable(definition_.name));
+  WLOG(warn, "queue can be read again vhost='{}' queue='{}'", printable(definition_->vhost),
+       printable(definition_->name));
 }
 
 // What the disk gave, made a message of the queue again; nothing: it is damaged and passed over.
@@ -55,7 +55,7 @@ std::optional<ReadyMessage> Queue::accept_stored(Lane& lane, storage::StoredMess
       message.kept == Kept::durable && (stored.seq <= lane.recovered_mark || stored.returns > 0);
   if (!valid_message(*message.block)) {
     WLOG(error, "message does not parse and is passed over vhost='{}' queue='{}' seq={}",
-         printable(definition_.vhost), printable(definition_.name), message.seq);
+         printable(definition_->vhost), printable(definition_->name), message.seq);
     forget(lane, message);
     return std::nullopt;
   }
@@ -84,7 +84,7 @@ void Queue::on_read(Lane& lane, Result<storage::ReadResult> result) {
   const std::uint64_t missing = lane.ready.on_read(std::move(messages), result->next);
   if (missing > 0) {
     WLOG(error, "messages could not be read and are passed over vhost='{}' queue='{}' count={}",
-         printable(definition_.vhost), printable(definition_.name), missing);
+         printable(definition_->vhost), printable(definition_->name), missing);
   }
   finish_purge();
   host_.schedule(*this);
@@ -97,7 +97,7 @@ void Queue::fail_gets(const std::string& why) {
     reply.to = request.reply_to;
     reply.error = amqp::connection_error(amqp::ReplyCode::internal_error,
                                          fmt::format("queue '{}' in vhost '{}' cannot be read: {}",
-                                                     definition_.name, definition_.vhost, why));
+                                                     definition_->name, definition_->vhost, why));
     host_.reply(std::move(reply));
   }
   gets_.clear();

@@ -11,7 +11,7 @@ namespace warren::broker {
 
 // 0: it is ready at once. Linear, as RabbitMQ: the shortest wait times the number of returns.
 std::int64_t Queue::retry_delay_ms(const ReadyMessage& message, Settlement how) const {
-  const auto& retry = settings_.delayed_retry;
+  const auto& retry = settings_->delayed_retry;
   if (!retry) return 0;
   const bool delayed = how == Settlement::requeue_failed ? retry->failed : retry->returned;
   if (!delayed) return 0;

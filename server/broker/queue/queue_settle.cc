@@ -43,12 +43,12 @@ void Queue::requeue(Place place, Unacked unacked, Settlement how) {
   Lane& lane = *lanes_[lane_of(place)];
   ReadyMessage& message = unacked.message;
   message.redelivered = true;
-  if (settings_.counts_returns) ++message.returns;
-  if (settings_.delivery_limit && message.returns > *settings_.delivery_limit) {
+  if (settings_->counts_returns) ++message.returns;
+  if (settings_->delivery_limit && message.returns > *settings_->delivery_limit) {
     leave(lane, std::move(message), DeathReason::delivery_limit);
     return;
   }
-  if (settings_.counts_returns && message.kept == Kept::durable) {
+  if (settings_->counts_returns && message.kept == Kept::durable) {
     log(lane).note_returns(message.seq, message.returns);
   }
   if (const std::int64_t delay_ms = retry_delay_ms(message, how); delay_ms > 0) {
@@ -64,7 +64,7 @@ void Queue::leave(Lane& lane, ReadyMessage message, DeathReason reason) {
   // A transient message ends with its process, also where it was stored for the sake of the index.
   const bool outlived =
       message.seq < lane.recovered_next && !MessageView(*message.block).persistent();
-  if (outlived || (!settings_.dead_letter_exchange && !is_delayed())) {
+  if (outlived || (!settings_->dead_letter_exchange && !is_delayed())) {
     forget(lane, message);
     return;
   }

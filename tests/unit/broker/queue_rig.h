@@ -165,7 +165,9 @@ class QueueRig : public QueueHost, public storage::StoreListener {
     shard().attach(executor_, *this);
   }
   void make_queue(const std::vector<storage::LogState>& recovered) {
-    queue_ = std::make_unique<Queue>(static_cast<QueueHost&>(*this), definition_, options_.settings,
+    queue_ = std::make_unique<Queue>(static_cast<QueueHost&>(*this),
+                                     std::make_shared<const storage::QueueDefinition>(definition_),
+                                     std::make_shared<const QueueSettings>(options_.settings),
                                      options_.window_bytes, recovered);
   }
 

@@ -31,7 +31,8 @@ class TopologyTest : public ::testing::Test {
     definition.vhost = "/";
     definition.name = name;
     definition.log = LogId(++next_log_);
-    topology_.apply(QueueAdded{definition, 0, {}});
+    topology_.apply(
+        QueueAdded{std::make_shared<const storage::QueueDefinition>(definition), 0, {}});
   }
   static storage::BindingDefinition binding(const std::string& source,
                                             const std::string& destination, bool to_exchange,
@@ -55,7 +56,7 @@ class TopologyTest : public ::testing::Test {
     std::vector<std::string> names;
     for (const QueueHandle* handle :
          router_.route(vhost(), *vhost().find_exchange(exchange_name), {key, {}})) {
-      names.push_back(handle->definition.name);
+      names.push_back(handle->definition->name);
     }
     std::sort(names.begin(), names.end());
     return fmt::format("{}", fmt::join(names, " "));
@@ -161,7 +162,7 @@ TEST_F(TopologyTest, MirrorsHoldOverRandomHistories) {
         if (random() % 2 == 0) {
           topology_.apply(ExchangeRemoved{"/", name('e')});
         } else if (const QueueHandle* const handle = vhost().find_queue(name('q'))) {
-          topology_.apply(QueueRemoved{"/", std::string(handle->definition.name), handle->id, 0});
+          topology_.apply(QueueRemoved{"/", std::string(handle->definition->name), handle->id, 0});
         }
     }
     expect_mirrored();
