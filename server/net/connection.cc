@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/net/connection.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -82,26 +83,34 @@ void Connection::wait_readable() {
   waiting_read_ = true;
   socket_.async_wait(tcp::socket::wait_read,
                      [self = shared_from_this()](const boost::system::error_code& error) {
-                       self->waiting_read_ = false;
                        if (self->gone_) return;
-                       if (error) return self->on_peer_gone();
-                       if (self->lingering_) return self->discard_input();
-                       self->on_readable();
+                       if (!error) return self->loop_.read_later(*self);
+                       self->waiting_read_ = false;
+                       self->on_peer_gone();
                      });
 }
 
-void Connection::on_readable() {
+void Connection::read(std::size_t bytes_max) {
+  waiting_read_ = false;
+  if (gone_) return;
+  if (lingering_) return discard_input();
+  if (overloads() && waits_for_others()) return;
+  take_input(bytes_max);
+}
+
+void Connection::take_input(std::size_t bytes_max) {
   boost::system::error_code error;
   if (rest_.empty()) {
     std::vector<char>& buffer = loop_.read_buffer();
-    const std::size_t n = socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
+    const std::size_t size = std::min(buffer.size(), bytes_max);
+    const std::size_t n = socket_.read_some(asio::buffer(buffer.data(), size), error);
     loop_.count_input(n);
     if (!error) offer(Bytes(buffer.data(), n), false);
   } else {
     const std::size_t had = rest_.size();
-    rest_.resize(had + kRestReadBytes);
-    const std::size_t n =
-        socket_.read_some(asio::buffer(rest_.data() + had, kRestReadBytes), error);
+    const std::size_t size = std::min(kRestReadBytes, bytes_max);
+    rest_.resize(had + size);
+    const std::size_t n = socket_.read_some(asio::buffer(rest_.data() + had, size), error);
     rest_.resize(had + n);
     loop_.count_input(n);
     if (!error) offer(rest_, true);
@@ -122,18 +131,23 @@ void Connection::offer(Bytes in, bool in_rest) {
 
 void Connection::after_input() {
   if (gone_ || lingering_) return;
-  const bool held_back = session_.held_back();
-  if (!held_back && !session_.wants_input()) return;
-  const bool overloaded = session_.publishes() && loop_.parts_.broker->overloaded();
-  const bool throttle = held_back || overloaded;
-  if (throttle || session_.held_by_queue()) {
-    if (!throttled_) {
-      throttled_ = true;
-      throttle ? loop_.throttle(*this) : loop_.hold(*this);
-    }
-    return;
+  if (!session_.held_back() && !session_.wants_input()) return;
+  if (!waits_for_others()) wait_readable();
+}
+
+bool Connection::overloads() const {
+  return session_.publishes() && loop_.parts_.broker->overloaded();
+}
+
+// True: the loop has it, until it calls unthrottle().
+bool Connection::waits_for_others() {
+  const bool throttle = session_.held_back() || overloads();
+  if (!throttle && !session_.held_by_queue()) return false;
+  if (!throttled_) {
+    throttled_ = true;
+    throttle ? loop_.throttle(*this) : loop_.hold(*this);
   }
-  wait_readable();
+  return true;
 }
 
 void Connection::unthrottle() {

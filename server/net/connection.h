@@ -24,6 +24,9 @@ class Connection final : public session::SessionHost,
   Connection(ShardLoop& loop, boost::asio::ip::tcp::socket socket, session::SessionParts parts);
 
   void start();
+  // Takes what the socket has, up to `bytes_max`, after read_later().
+  void read(std::size_t bytes_max);
+  bool publishes() const { return session_.publishes(); }
   // Writes what the session has, as far as the socket takes it.
   void flush();
   // Offers the session its input again, then goes on reading.
@@ -39,7 +42,9 @@ class Connection final : public session::SessionHost,
  private:
   void wait_readable();
   void wait_writable();
-  void on_readable();
+  void take_input(std::size_t bytes_max);
+  bool overloads() const;
+  bool waits_for_others();
   void offer(Bytes in, bool in_rest);
   void after_input();
   void on_peer_gone();
@@ -52,7 +57,7 @@ class Connection final : public session::SessionHost,
   session::ConnectionSession session_;
   std::string
       rest_;  // input that the session has not consumed: less than a frame, unless it is suspended
-  bool waiting_read_ = false;
+  bool waiting_read_ = false;  // until read(), or the end
   bool waiting_write_ = false;
   bool throttled_ = false;
   bool feeding_ = false;    // feed() is scheduled

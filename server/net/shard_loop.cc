@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/net/shard_loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 
@@ -20,10 +21,17 @@ constexpr std::size_t kReadBytes = 256_KiB;
 constexpr auto kTickInterval = std::chrono::milliseconds(500);
 // While publishers are held back, how often the backlog is looked at.
 constexpr auto kThrottleInterval = std::chrono::milliseconds(2);
-// Handlers run and bytes read between two turns at most: a fast publisher must not outrun the
-// deliveries, which are made once per turn.
-constexpr int kHandlersPerTurn = 64;
+// Handlers run at once, and sockets read between two turns, at most.
+constexpr int kHandlersPerTurn = 256;
+constexpr int kReadsPerTurn = 64;
+// Read between two turns at most, of publishers and of the others: a fast publisher must not outrun
+// the deliveries, which are made once per turn.
 constexpr std::size_t kInputPerTurnBytes = 256_KiB;
+// Of it each of many publishers gets at least this much: less costs more system calls and turns
+// (16 KiB: 15 % fewer messages from 300 publishers).
+constexpr std::size_t kShareBytesMin = 64_KiB;
+// After so much of publishers' input it is looked whether somebody else waits for the next turn.
+constexpr std::size_t kLookBytes = 64_KiB;
 
 }  // namespace
 
@@ -74,6 +82,8 @@ void ShardLoop::run() {
     if (stopping_) break;
     wait(next);
   }
+  ready_.clear();
+  ready_publishers_.clear();
   connections_.clear();
 }
 
@@ -103,19 +113,46 @@ Instant ShardLoop::turn() {
 }
 
 void ShardLoop::wait(Instant until) {
-  turn_input_bytes_ = 0;
+  if (!ready_.empty() || !ready_publishers_.empty()) until = Instant::min();
   if (until == Instant::max()) {
     io_.run_one();
   } else if (until != Instant::min()) {
     io_.run_one_until(until);
   }
-  run_ready_handlers();
+  read_ready();
 }
 
 void ShardLoop::run_ready_handlers() {
-  for (int i = 0; i < kHandlersPerTurn && turn_input_bytes_ < kInputPerTurnBytes; ++i) {
+  for (int i = 0; i < kHandlersPerTurn; ++i) {
     if (io_.poll_one() == 0) return;
   }
+}
+
+void ShardLoop::read_ready() {
+  input_bytes_ = 0;
+  std::size_t looked_at = 0;
+  run_ready_handlers();
+  for (int reads = 0; reads < kReadsPerTurn && input_bytes_ < kInputPerTurnBytes; ++reads) {
+    if (!ready_.empty()) {
+      // Whoever became ready while publishers were read waits for the turn.
+      if (looked_at > 0) return;
+      read_next(ready_, kReadBytes);
+    } else if (!ready_publishers_.empty()) {
+      const std::size_t share = kInputPerTurnBytes / ready_publishers_.size();
+      read_next(ready_publishers_, std::max(share, kShareBytesMin));
+    }
+    const bool none_left = ready_.empty() && ready_publishers_.empty();
+    if (!none_left && input_bytes_ < looked_at + kLookBytes) continue;
+    looked_at = input_bytes_;
+    run_ready_handlers();
+    if (ready_.empty() && ready_publishers_.empty()) return;
+  }
+}
+
+void ShardLoop::read_next(std::deque<std::shared_ptr<Connection>>& ready, std::size_t bytes_max) {
+  const std::shared_ptr<Connection> connection = std::move(ready.front());
+  ready.pop_front();
+  connection->read(bytes_max);
 }
 
 void ShardLoop::resume_throttled() {

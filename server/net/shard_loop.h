@@ -2,8 +2,12 @@
 // The thread of one shard: readiness of sockets, messages of other shards, completions of the
 // store, then one turn of the broker, then the sockets are written. Everything of the shard happens
 // on this thread.
+// Sockets that are ready are read between two turns: those that do not publish, then publishers, by
+// turns, until enough was read for one turn, or somebody else is ready. Consumers and requests do
+// not wait for publishers, however many these are.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
@@ -64,20 +68,26 @@ class ShardLoop final : public Executor {
 
  private:
   friend class Connection;
+  friend class ShardLoopTestPeer;
 
   // For connections.
+  void read_later(Connection& connection) {
+    (connection.publishes() ? ready_publishers_ : ready_).push_back(connection.shared_from_this());
+  }
   void flush_later(Connection& connection) { to_flush_.push_back(connection.shared_from_this()); }
   void feed_later(Connection& connection) { to_feed_.push_back(connection.shared_from_this()); }
   void throttle(Connection& connection) { throttled_.push_back(connection.shared_from_this()); }
   void hold(Connection& connection) { held_.push_back(connection.shared_from_this()); }
   void drop(Connection& connection);
   std::vector<char>& read_buffer() { return read_buffer_; }
-  void count_input(std::size_t bytes) { turn_input_bytes_ += bytes; }
+  void count_input(std::size_t bytes) { input_bytes_ += bytes; }
 
   void run();
   Instant turn();
   void wait(Instant until);
   void run_ready_handlers();
+  void read_next(std::deque<std::shared_ptr<Connection>>& ready, std::size_t bytes_max);
+  void read_ready();
   void resume_throttled();
   void arm_tick();
   void on_tick();
@@ -89,8 +99,11 @@ class ShardLoop final : public Executor {
   Mailbox mailbox_;
   std::mt19937_64 random_;
   std::vector<char> read_buffer_;
-  std::size_t turn_input_bytes_ = 0;  // read since the last turn
+  std::size_t input_bytes_ = 0;  // read in this pass
   std::unordered_set<std::shared_ptr<Connection>> connections_;
+  // Have something to be read, the first ones for the longest time.
+  std::deque<std::shared_ptr<Connection>> ready_;
+  std::deque<std::shared_ptr<Connection>> ready_publishers_;
   std::vector<std::shared_ptr<Connection>> to_flush_;
   std::vector<std::shared_ptr<Connection>> to_feed_;
   std::vector<std::shared_ptr<Connection>> throttled_;  // while the broker is overloaded
