@@ -127,7 +127,7 @@ void Server::make_shards() {
     loop_parts.limits = &limits_;
     loop_parts.clock = &clock_;
     loop_parts.random_seed = (static_cast<std::uint64_t>(entropy()) << 32) | entropy();
-    loops[i]->set_parts(std::move(loop_parts));
+    loops[i]->set_parts(loop_parts);
     shards_.push_back(std::move(shard));
   }
 }

@@ -42,8 +42,8 @@ ShardLoop::~ShardLoop() {
   stop();
 }
 
-void ShardLoop::set_parts(ShardLoopParts parts) {
-  parts_ = std::move(parts);
+void ShardLoop::set_parts(const ShardLoopParts& parts) {
+  parts_ = parts;
   random_.seed(parts_.random_seed);
 }
 

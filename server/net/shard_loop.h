@@ -43,7 +43,7 @@ class ShardLoop final : public Executor {
   ~ShardLoop() override;
 
   // Before start().
-  void set_parts(ShardLoopParts parts);
+  void set_parts(const ShardLoopParts& parts);
   void start();
   // Stops the loop and waits for the thread.
   void stop();

@@ -24,8 +24,8 @@ Status close_crew(std::span<WireClient> crew);
 
 // append(client, index) appends the question of each index below `count`, take(client, index) reads
 // its answer; of one client the answers are read in the order of its questions.
-template <class Append, class Take>
-Status ask_many(std::span<WireClient> crew, std::size_t count, Append append, Take take) {
+template <class Client, class Append, class Take>
+Status ask_many(std::span<Client> crew, std::size_t count, Append append, Take take) {
   for (std::size_t first = 0; first < count; first += crew.size() * kAskedAtOnce) {
     const auto each = [&](std::size_t member, auto what) -> Status {
       const std::size_t from = std::min(count, first + member * kAskedAtOnce);
@@ -34,7 +34,7 @@ Status ask_many(std::span<WireClient> crew, std::size_t count, Append append, Ta
       return {};
     };
     for (std::size_t member = 0; member < crew.size(); ++member) {
-      WARREN_CHECK(each(member, [&](WireClient& client, std::size_t index) -> Status {
+      WARREN_CHECK(each(member, [&](Client& client, std::size_t index) -> Status {
         append(client, index);
         return {};
       }));

@@ -14,6 +14,7 @@ namespace {
 constexpr unsigned kConnectionsMax = 20'000;
 constexpr unsigned kLinksMax = 100'000;
 constexpr unsigned kQueuesMax = 1'000'000;
+constexpr double kMessagesMax = 1e12;
 
 CLI::Validator between(double min, double max) {
   return CLI::Range(min, max).description("");
@@ -198,10 +199,12 @@ void add_traffic_options(CLI::App& app, TrafficOptions& options) {
 void add_count_options(CLI::App& app, TrafficOptions& options) {
   app.add_option("-C,--publish-count,--pmessages", options.publish_count,
                  "Stop after so many published, of all publishers together")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(between(0, kMessagesMax));
   app.add_option("-D,--consume-count,--cmessages", options.consume_count,
                  "Stop after so many consumed, of all consumers together")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(between(0, kMessagesMax));
 }
 
 void add_queue_options(CLI::App& app, QueueOptions& options) {
