@@ -167,11 +167,13 @@ void Topology::govern_all(const Vhost& vhost) {
 
 // Arguments and policies come to settings (B12).
 void Topology::govern(const Vhost& vhost, QueueHandle& queue) {
-  queue.settings = share(queue_settings(*queue.definition, {}));
-  if (vhost.policies.empty() || queue.hidden()) return;
-  const PolicySubject subject = policy_subject(queue.settings->type);
-  const amqp::FieldTable policy = vhost.policies.effective(subject, queue.definition->name);
-  if (!policy.empty()) queue.settings = share(queue_settings(*queue.definition, policy));
+  QueueSettings settings = queue_settings(*queue.definition, {});
+  if (!vhost.policies.empty() && settings.delayed_exchange.empty()) {
+    const PolicySubject subject = policy_subject(settings.type);
+    const amqp::FieldTable policy = vhost.policies.effective(subject, queue.definition->name);
+    if (!policy.empty()) settings = queue_settings(*queue.definition, policy);
+  }
+  queue.settings = share(std::move(settings));
 }
 
 QueueSettingsPtr Topology::share(QueueSettings settings) {

@@ -84,39 +84,45 @@ void Connection::wait_readable() {
   socket_.async_wait(tcp::socket::wait_read,
                      [self = shared_from_this()](const boost::system::error_code& error) {
                        if (self->gone_) return;
-                       if (!error) return self->loop_.read_later(*self);
-                       self->waiting_read_ = false;
-                       self->on_peer_gone();
+                       if (error) {
+                         self->waiting_read_ = false;
+                         return self->on_peer_gone();
+                       }
+                       self->queued_ = true;
+                       self->loop_.read_later(*self);
                      });
 }
 
-void Connection::read(std::size_t bytes_max) {
-  waiting_read_ = false;
-  if (gone_) return;
-  if (lingering_) return discard_input();
-  if (overloads() && waits_for_others()) return;
-  take_input(bytes_max);
+std::size_t Connection::read(std::size_t bytes_max) {
+  waiting_read_ = queued_ = false;
+  if (gone_) return 0;
+  if (lingering_) return discard_input(bytes_max);
+  if (overloads() && waits_for_others()) return 0;
+  return take_input(bytes_max);
 }
 
-void Connection::take_input(std::size_t bytes_max) {
+std::size_t Connection::take_input(std::size_t bytes_max) {
   boost::system::error_code error;
+  std::size_t n = 0;
   if (rest_.empty()) {
     std::vector<char>& buffer = loop_.read_buffer();
     const std::size_t size = std::min(buffer.size(), bytes_max);
-    const std::size_t n = socket_.read_some(asio::buffer(buffer.data(), size), error);
-    loop_.count_input(n);
+    n = socket_.read_some(asio::buffer(buffer.data(), size), error);
     if (!error) offer(Bytes(buffer.data(), n), false);
   } else {
     const std::size_t had = rest_.size();
     const std::size_t size = std::min(kRestReadBytes, bytes_max);
     rest_.resize(had + size);
-    const std::size_t n = socket_.read_some(asio::buffer(rest_.data() + had, size), error);
+    n = socket_.read_some(asio::buffer(rest_.data() + had, size), error);
     rest_.resize(had + n);
-    loop_.count_input(n);
     if (!error) offer(rest_, true);
   }
-  if (error && error != asio::error::would_block) return on_peer_gone();
-  after_input();
+  if (error && error != asio::error::would_block) {
+    on_peer_gone();
+  } else {
+    after_input();
+  }
+  return n;
 }
 
 void Connection::offer(Bytes in, bool in_rest) {
@@ -233,12 +239,17 @@ void Connection::begin_linger() {
   wait_readable();
 }
 
-void Connection::discard_input() {
+std::size_t Connection::discard_input(std::size_t bytes_max) {
   boost::system::error_code error;
   std::vector<char>& buffer = loop_.read_buffer();
-  socket_.read_some(asio::buffer(buffer.data(), buffer.size()), error);
-  if (error && error != asio::error::would_block) return close_socket();
-  wait_readable();
+  const std::size_t size = std::min(buffer.size(), bytes_max);
+  const std::size_t n = socket_.read_some(asio::buffer(buffer.data(), size), error);
+  if (error && error != asio::error::would_block) {
+    close_socket();
+  } else {
+    wait_readable();
+  }
+  return n;
 }
 
 void Connection::on_tick(Instant now) {
@@ -247,7 +258,7 @@ void Connection::on_tick(Instant now) {
     if (now >= linger_until_) close_socket();
     return;
   }
-  if (throttled_ || !session_.wants_input()) session_.on_input_held();
+  if (throttled_ || queued_ || !session_.wants_input()) session_.on_input_held();
   session_.on_tick(now);
   // A peer that does not read its last words is not waited for.
   if (session_.closed() && !session_.output().empty()) {

@@ -24,8 +24,8 @@ class Connection final : public session::SessionHost,
   Connection(ShardLoop& loop, boost::asio::ip::tcp::socket socket, session::SessionParts parts);
 
   void start();
-  // Takes what the socket has, up to `bytes_max`, after read_later().
-  void read(std::size_t bytes_max);
+  // After read_later(): takes what the socket has, up to `bytes_max`. Returns how much it was.
+  std::size_t read(std::size_t bytes_max);
   bool publishes() const { return session_.publishes(); }
   // Writes what the session has, as far as the socket takes it.
   void flush();
@@ -42,14 +42,14 @@ class Connection final : public session::SessionHost,
  private:
   void wait_readable();
   void wait_writable();
-  void take_input(std::size_t bytes_max);
+  std::size_t take_input(std::size_t bytes_max);
   bool overloads() const;
   bool waits_for_others();
   void offer(Bytes in, bool in_rest);
   void after_input();
   void on_peer_gone();
   void begin_linger();
-  void discard_input();
+  std::size_t discard_input(std::size_t bytes_max);
   void close_socket();
 
   ShardLoop& loop_;
@@ -58,6 +58,7 @@ class Connection final : public session::SessionHost,
   std::string
       rest_;  // input that the session has not consumed: less than a frame, unless it is suspended
   bool waiting_read_ = false;  // until read(), or the end
+  bool queued_ = false;        // has something to be read, waits for its turn
   bool waiting_write_ = false;
   bool throttled_ = false;
   bool feeding_ = false;    // feed() is scheduled

@@ -21,15 +21,19 @@ constexpr std::size_t kReadBytes = 256_KiB;
 constexpr auto kTickInterval = std::chrono::milliseconds(500);
 // While publishers are held back, how often the backlog is looked at.
 constexpr auto kThrottleInterval = std::chrono::milliseconds(2);
-// Handlers run at once, and sockets read between two turns, at most.
-constexpr int kHandlersPerTurn = 256;
-constexpr int kReadsPerTurn = 64;
+// Handlers run at once at most.
+constexpr int kHandlersAtOnce = 256;
+// How often it is looked who is ready between two turns at most, and how many are read each time.
+constexpr int kPassesPerTurn = 8;
+constexpr int kReadsPerPass = 64;
 // Read between two turns at most, of publishers and of the others: a fast publisher must not outrun
 // the deliveries, which are made once per turn.
 constexpr std::size_t kInputPerTurnBytes = 256_KiB;
 // Of it each of many publishers gets at least this much: less costs more system calls and turns
 // (16 KiB: 15 % fewer messages from 300 publishers).
 constexpr std::size_t kShareBytesMin = 64_KiB;
+// The last read of a turn asks for so much at least.
+constexpr std::size_t kReadBytesMin = 16_KiB;
 // After so much of publishers' input it is looked whether somebody else waits for the next turn.
 constexpr std::size_t kLookBytes = 64_KiB;
 
@@ -123,36 +127,52 @@ void ShardLoop::wait(Instant until) {
 }
 
 void ShardLoop::run_ready_handlers() {
-  for (int i = 0; i < kHandlersPerTurn; ++i) {
+  for (int i = 0; i < kHandlersAtOnce; ++i) {
     if (io_.poll_one() == 0) return;
   }
 }
 
 void ShardLoop::read_ready() {
-  input_bytes_ = 0;
-  std::size_t looked_at = 0;
-  run_ready_handlers();
-  for (int reads = 0; reads < kReadsPerTurn && input_bytes_ < kInputPerTurnBytes; ++reads) {
-    if (!ready_.empty()) {
-      // Whoever became ready while publishers were read waits for the turn.
-      if (looked_at > 0) return;
-      read_next(ready_, kReadBytes);
-    } else if (!ready_publishers_.empty()) {
-      const std::size_t share = kInputPerTurnBytes / ready_publishers_.size();
-      read_next(ready_publishers_, std::max(share, kShareBytesMin));
-    }
-    const bool none_left = ready_.empty() && ready_publishers_.empty();
-    if (!none_left && input_bytes_ < looked_at + kLookBytes) continue;
-    looked_at = input_bytes_;
+  other_input_ = publisher_input_ = 0;
+  for (int pass = 0; pass < kPassesPerTurn; ++pass) {
     run_ready_handlers();
     if (ready_.empty() && ready_publishers_.empty()) return;
+    const bool more_of_others = read_others();
+    if (!read_publishers() || !more_of_others) return;
   }
 }
 
-void ShardLoop::read_next(std::deque<std::shared_ptr<Connection>>& ready, std::size_t bytes_max) {
+// False: it is enough for one turn.
+bool ShardLoop::read_others() {
+  for (int reads = 0; !ready_.empty(); ++reads) {
+    if (reads == kReadsPerPass || other_input_ >= kInputPerTurnBytes) return false;
+    read_next(ready_, kInputPerTurnBytes, other_input_);
+  }
+  return true;
+}
+
+// False: it is enough for one turn, or somebody else became ready for the next one. One is read in
+// any case.
+bool ShardLoop::read_publishers() {
+  std::size_t look_at = publisher_input_ + kLookBytes;
+  for (int reads = 0; !ready_publishers_.empty(); ++reads) {
+    if (reads == kReadsPerPass || publisher_input_ >= kInputPerTurnBytes) return false;
+    const std::size_t share = kInputPerTurnBytes / ready_publishers_.size();
+    read_next(ready_publishers_, std::max(share, kShareBytesMin), publisher_input_);
+    if (publisher_input_ < look_at) continue;
+    look_at = publisher_input_ + kLookBytes;
+    run_ready_handlers();
+    if (!ready_.empty()) return false;
+  }
+  return true;
+}
+
+void ShardLoop::read_next(std::deque<std::shared_ptr<Connection>>& ready, std::size_t share,
+                          std::size_t& input) {
+  const std::size_t left = kInputPerTurnBytes - input;
   const std::shared_ptr<Connection> connection = std::move(ready.front());
   ready.pop_front();
-  connection->read(bytes_max);
+  input += connection->read(std::min(share, std::max(left, kReadBytesMin)));
 }
 
 void ShardLoop::resume_throttled() {

@@ -80,14 +80,16 @@ class ShardLoop final : public Executor {
   void hold(Connection& connection) { held_.push_back(connection.shared_from_this()); }
   void drop(Connection& connection);
   std::vector<char>& read_buffer() { return read_buffer_; }
-  void count_input(std::size_t bytes) { input_bytes_ += bytes; }
 
   void run();
   Instant turn();
   void wait(Instant until);
   void run_ready_handlers();
-  void read_next(std::deque<std::shared_ptr<Connection>>& ready, std::size_t bytes_max);
   void read_ready();
+  bool read_others();
+  bool read_publishers();
+  static void read_next(std::deque<std::shared_ptr<Connection>>& ready, std::size_t share,
+                        std::size_t& input);
   void resume_throttled();
   void arm_tick();
   void on_tick();
@@ -99,7 +101,9 @@ class ShardLoop final : public Executor {
   Mailbox mailbox_;
   std::mt19937_64 random_;
   std::vector<char> read_buffer_;
-  std::size_t input_bytes_ = 0;  // read in this pass
+  // Read since the last turn, of publishers and of the others.
+  std::size_t publisher_input_ = 0;
+  std::size_t other_input_ = 0;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   // Have something to be read, the first ones for the longest time.
   std::deque<std::shared_ptr<Connection>> ready_;

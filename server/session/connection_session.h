@@ -71,8 +71,8 @@ class ConnectionSession final : public broker::SessionSink {
   bool closed() const { return state_ == State::closed; }
   // The peer is not read for reasons of ours: its silence means nothing.
   void on_input_held() { received_ = true; }
-  // Publishes: is not read while the broker is overloaded.
-  bool publishes() const { return publishes_; }
+  // Publishes: is not read while the broker is overloaded. Not when all it has to say is close-ok.
+  bool publishes() const { return publishes_ && state_ != State::closing; }
   // A queue that it published to wants it to wait: is not read. Changes with
   // BrokerShard::releases().
   bool held_by_queue() const { return held_by_ && parts_.broker->holds(*held_by_); }

@@ -2,8 +2,11 @@
 #include "tests/unit/net/loop_rig.h"
 
 #include <array>
+#include <thread>
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "storage/base/assert.h"
 
@@ -24,11 +27,16 @@ constexpr std::uint32_t kFrameMax = 131'072;
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-LoopClient::LoopClient(tcp::socket socket) : socket_(std::move(socket)) {
+LoopClient::LoopClient(tcp::socket socket, int broker_end)
+    : socket_(std::move(socket)), broker_end_(broker_end) {
   socket_.non_blocking(true);
 }
 
-void LoopClient::send_handshake() {
+void LoopClient::send_heartbeats(int count) {
+  for (int i = 0; i < count; ++i) amqp::append_heartbeat(unsent_);
+}
+
+void LoopClient::send_handshake(std::uint16_t heartbeat_s) {
   unsent_.append(amqp::kProtocolHeader);
   amqp::ConnectionStartOk start_ok;
   start_ok.mechanism = "PLAIN";
@@ -38,6 +46,7 @@ void LoopClient::send_handshake() {
   amqp::ConnectionTuneOk tune_ok;
   tune_ok.channel_max = 10;
   tune_ok.frame_max = kFrameMax;
+  tune_ok.heartbeat = heartbeat_s;
   send(0, tune_ok);
   amqp::ConnectionOpen open;
   open.virtual_host = "/";
@@ -67,19 +76,50 @@ void LoopClient::publish(const std::string& queue, std::size_t body_bytes, bool 
   amqp::append_body_frames(unsent_, 1, body, kFrameMax);
 }
 
+// What the broker's end has and has not read.
+int LoopClient::arrived() const {
+  int bytes = 0;
+  const int result = ::ioctl(broker_end_.fd, FIONREAD, &bytes);
+  WARREN_ASSERT(result == 0);
+  return bytes;
+}
+
 void LoopClient::write() {
+  const int before = arrived();
+  std::size_t written = 0;
   boost::system::error_code error;
   while (!unsent_.empty() && !error) {
-    unsent_.erase(0, socket_.write_some(asio::buffer(unsent_), error));
+    const std::size_t n = socket_.write_some(asio::buffer(unsent_), error);
+    unsent_.erase(0, n);
+    written += n;
   }
   ASSERT_TRUE(!error || error == asio::error::would_block) << error.message();
+  // Loopback delivers in the background when the machine is busy.
+  const auto patience = std::chrono::milliseconds(unsent_.empty() ? 100 : 5);
+  const auto wanted = static_cast<int>(written) + before;
+  auto changed = std::chrono::steady_clock::now();
+  for (int last = before; arrived() < wanted; std::this_thread::yield()) {
+    if (arrived() != last) changed = std::chrono::steady_clock::now();
+    if (std::chrono::steady_clock::now() - changed > patience) return;
+    last = arrived();
+  }
+}
+
+bool LoopClient::receive(std::size_t count) {
+  for (int i = 0; i < 2000 && received_.size() < count; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    read();
+  }
+  return received_.size() >= count;
 }
 
 void LoopClient::read() {
+  if (!socket_.is_open() || ended_) return;
   boost::system::error_code error;
   std::array<char, 65'536> buffer;
   while (!error) unread_.append(buffer.data(), socket_.read_some(asio::buffer(buffer), error));
-  ASSERT_EQ(error, asio::error::would_block) << error.message();
+  ended_ = error == asio::error::eof;
+  ASSERT_TRUE(ended_ || error == asio::error::would_block) << error.message();
   amqp::Frame frame;
   while (amqp::read_frame(unread_, 0, frame) == amqp::FrameStatus::ok) {
     if (frame.type == amqp::kFrameMethod) {
@@ -119,19 +159,18 @@ LoopRig::LoopRig(SimOptions options)
   loop_.set_parts(parts);
 }
 
-LoopClient& LoopRig::connect() {
+LoopClient& LoopRig::connect(std::uint16_t heartbeat_s) {
   tcp::socket socket(clients_io_);
   socket.connect(acceptor_.local_endpoint());
-  loop_.adopt(acceptor_.accept(loop_.io()));
-  clients_.push_back(std::make_unique<LoopClient>(std::move(socket)));
+  tcp::socket accepted = acceptor_.accept(loop_.io());
+  const int broker_end = ::dup(accepted.native_handle());
+  loop_.adopt(std::move(accepted));
+  clients_.push_back(std::make_unique<LoopClient>(std::move(socket), broker_end));
   LoopClient& client = *clients_.back();
-  client.send_handshake();
+  client.send_handshake(heartbeat_s);
   client.write();
-  for (int i = 0; i < 10 && client.last<amqp::ChannelOpenOk>() == nullptr; ++i) {
-    step();
-    client.read();
-  }
-  EXPECT_NE(client.last<amqp::ChannelOpenOk>(), nullptr) << client.history();
+  EXPECT_TRUE(step_until([&] { return client.last<amqp::ChannelOpenOk>() != nullptr; }))
+      << client.history();
   return client;
 }
 
@@ -139,12 +178,10 @@ void LoopRig::declare(LoopClient& client, const std::string& queue) {
   client.declare(queue);
   client.write();
   const std::size_t before = client.received_count();
-  for (int i = 0; i < 10 && client.received_count() == before; ++i) {
-    step();
+  EXPECT_TRUE(step_until([&] {
     broker_.settle();
-    step();
-    client.read();
-  }
+    return client.received_count() > before;
+  }));
   EXPECT_NE(client.last<amqp::QueueDeclareOk>(), nullptr) << client.history();
 }
 

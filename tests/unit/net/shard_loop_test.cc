@@ -61,8 +61,7 @@ TEST_F(ShardLoopTest, ARequestIsAnsweredInTheNextTurnWhoeverPublishes) {
     other.declare("other", true);
     other.write();
     step();
-    other.read();
-    EXPECT_EQ(other.received_count(), before + 1);
+    EXPECT_TRUE(other.receive(before + 1));
   }
 }
 
@@ -83,19 +82,71 @@ TEST_F(ShardLoopTest, PublishersAreReadByTurnsAndNotTooMuchAtOnce) {
   }
 }
 
+TEST_F(ShardLoopTest, PublishersGetTheirPartOfEveryTurnWhoeverElseIsReady) {
+  LoopClient& publisher = connect();
+  declare(publisher, "q");
+  publisher.publish("q", kBody);
+  publisher.write();
+  std::vector<LoopClient*> others;
+  for (int i = 0; i < 150; ++i) others.push_back(&connect());
+  for (int turn = 0; turn < 5; ++turn) {
+    for (LoopClient* const other : others) {
+      other->send_heartbeats(2);
+      other->write();
+    }
+    publisher.publish("q", kBody);
+    publisher.write();
+    const std::uint64_t before = bytes_taken();
+    step();
+    EXPECT_GT(bytes_taken(), before);
+  }
+}
+
+TEST_F(ShardLoopTest, OneWhoSaysALotStopsNoPublisher) {
+  LoopClient& talker = connect();
+  LoopClient& publisher = connect();
+  declare(publisher, "q");
+  publisher.publish("q", kBody);
+  publisher.write();
+  steps(3);
+  for (int turn = 0; turn < 5; ++turn) {
+    talker.send_heartbeats(100'000);
+    talker.write();
+    publisher.publish("q", kBody);
+    publisher.write();
+    const std::uint64_t before = bytes_taken();
+    step();
+    EXPECT_GT(bytes_taken(), before);
+  }
+}
+
+// P8 is no reason to take somebody for dead.
+TEST_F(ShardLoopTest, WhoWaitsToBeReadIsNotSilent) {
+  LoopClient& client = connect(1);
+  for (int i = 0; i < 10; ++i) {
+    client.send_heartbeats(1);
+    client.write();
+    peer_.look();
+    broker_.clock().advance(std::chrono::seconds(1));
+    peer_.tick();
+  }
+  steps(3);
+  EXPECT_EQ(broker_.shard(0).session_count(), 1U);
+  for (int i = 0; i < 10; ++i) {  // silent indeed
+    broker_.clock().advance(std::chrono::seconds(1));
+    peer_.tick();
+    steps(2);
+  }
+  EXPECT_EQ(broker_.shard(0).session_count(), 0U);
+}
+
 TEST_F(ShardLoopTest, WhoHangsUpWithSomethingUnreadIsForgotten) {
   LoopClient& other = connect();
   flood();
   for (int i = 0; i < kPublishers; i += 2) publisher(i).reset();
-  for (int turn = 0; turn < 100; ++turn) step();
-  EXPECT_EQ(broker_.shard(0).session_count(), 1U + kPublishers / 2);
-  other.declare("other");
-  other.write();
-  steps(2);
-  broker_.settle();
-  steps(2);
-  other.read();
-  EXPECT_NE(other.last<QueueDeclareOk>(), nullptr);
+  EXPECT_TRUE(
+      step_until([this] { return broker_.shard(0).session_count() == 1U + kPublishers / 2; }));
+  declare(other, "other");
 }
 
 class OverloadedLoopTest : public ShardLoopTest {
@@ -120,23 +171,44 @@ TEST_F(OverloadedLoopTest, PublishersWaitForTheDiskAndNobodyElse) {
   }
   ASSERT_TRUE(broker_.shard(0).overloaded());
   const std::uint64_t backlog = broker_.backlog();
+  std::size_t answers = other.received_count();
   for (int turn = 0; turn < 20; ++turn) {
     publisher.write();
     other.declare("q", true);
     other.write();
     step();
-    other.read();
-    EXPECT_NE(other.last<QueueDeclareOk>(), nullptr);
+    EXPECT_TRUE(other.receive(++answers));
   }
   EXPECT_EQ(broker_.backlog(), backlog);
   EXPECT_LE(backlog, 256_KiB + kTurnBytes + kShareBytes);
-  for (int round = 0; round < 100; ++round) {
+  SimClient& watcher = broker_.connect(0);
+  EXPECT_TRUE(step_until([&] {
+    publisher.write();
+    return depth(watcher, "q") == 2000;
+  }));
+}
+
+TEST_F(OverloadedLoopTest, TheLastWordOfAPublisherIsHeard) {
+  LoopClient& publisher = connect();
+  declare(publisher, "q");
+  for (int i = 0; i < 2000; ++i) publisher.publish("q", kBody, true);
+  for (int turn = 0; turn < 20; ++turn) {
     publisher.write();
     step();
-    broker_.settle();
   }
-  EXPECT_EQ(publisher.unsent(), 0U);
-  EXPECT_EQ(depth(broker_.connect(0), "q"), 2000U);
+  ASSERT_TRUE(broker_.shard(0).overloaded());
+  const std::size_t before = publisher.received_count();
+  peer_.close_connections();
+  step();
+  ASSERT_TRUE(publisher.receive(before + 1));
+  ASSERT_NE(publisher.last<ConnectionClose>(), nullptr);
+  publisher.send(0, ConnectionCloseOk{});
+  // It says nothing more and hangs up only when it was heard.
+  EXPECT_TRUE(step_until([&] {
+    publisher.write();
+    return publisher.sees_end();
+  }));
+  EXPECT_TRUE(broker_.shard(0).overloaded());
 }
 
 class HeldLoopTest : public ShardLoopTest {
@@ -193,23 +265,20 @@ TEST_F(HeldLoopTest, WhoPublishesToAQueueThatHoldsIsNotReadUntilItLetsGo) {
     step();
   }
   EXPECT_EQ(bytes_taken(), taken);
-  EXPECT_GT(publisher.unsent(), 0U);
   broker_.clock().advance(std::chrono::milliseconds(11));
-  for (int round = 0; round < 2000 && publisher.unsent() > 0; ++round) {
+  EXPECT_TRUE(step_until([&] {
     broker_.settle();
     publisher.write();
-    step();
-  }
-  EXPECT_EQ(publisher.unsent(), 0U);
-  steps(100);
-  EXPECT_FALSE(holds());
+    return publisher.unsent() == 0;
+  }));
   consumer.resume_reading();
-  for (int round = 0; round < 100; ++round) {
+  EXPECT_TRUE(step_until([&] {
     broker_.settle();
     delivered += static_cast<std::uint32_t>(consumer.received_count());
     while (consumer.has_received()) consumer.take();
-  }
-  EXPECT_EQ(delivered, published_);
+    return delivered == published_;
+  }));
+  EXPECT_FALSE(holds());
 }
 
 }  // namespace
