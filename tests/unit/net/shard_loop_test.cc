@@ -45,6 +45,13 @@ class ShardLoopTest : public LoopRig {
     }
   }
   LoopClient& publisher(int i) { return *publishers_[static_cast<std::size_t>(i)]; }
+  void expect_read_in_the_next_turn(LoopClient& publisher) {
+    publisher.publish("q", kBody);
+    publisher.write();
+    const std::uint64_t before = bytes_taken();
+    step();
+    EXPECT_GT(bytes_taken(), before);
+  }
   static std::string queue(int i) { return fmt::format("q{}", i); }
   // Published and still there.
   std::uint64_t bytes_taken() { return broker_.shard(0).transient_bytes(); }
@@ -94,11 +101,7 @@ TEST_F(ShardLoopTest, PublishersGetTheirPartOfEveryTurnWhoeverElseIsReady) {
       other->send_heartbeats(2);
       other->write();
     }
-    publisher.publish("q", kBody);
-    publisher.write();
-    const std::uint64_t before = bytes_taken();
-    step();
-    EXPECT_GT(bytes_taken(), before);
+    expect_read_in_the_next_turn(publisher);
   }
 }
 
@@ -112,11 +115,7 @@ TEST_F(ShardLoopTest, OneWhoSaysALotStopsNoPublisher) {
   for (int turn = 0; turn < 5; ++turn) {
     talker.send_heartbeats(100'000);
     talker.write();
-    publisher.publish("q", kBody);
-    publisher.write();
-    const std::uint64_t before = bytes_taken();
-    step();
-    EXPECT_GT(bytes_taken(), before);
+    expect_read_in_the_next_turn(publisher);
   }
 }
 
