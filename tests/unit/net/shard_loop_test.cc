@@ -150,6 +150,8 @@ TEST_F(ShardLoopTest, WhoHangsUpWithSomethingUnreadIsForgotten) {
 
 class OverloadedLoopTest : public ShardLoopTest {
  protected:
+  static constexpr int kMessages = 2000;
+
   OverloadedLoopTest() : ShardLoopTest(small_backlog()) {}
 
   static SimOptions small_backlog() {
@@ -157,18 +159,22 @@ class OverloadedLoopTest : public ShardLoopTest {
     options.broker_limits.backlog_bytes = 256_KiB;
     return options;
   }
+  // More than is committed while time stands still.
+  void overload(LoopClient& publisher) {
+    declare(publisher, "q");
+    for (int i = 0; i < kMessages; ++i) publisher.publish("q", kBody, true);
+    for (int turn = 0; turn < 20; ++turn) {
+      publisher.write();
+      step();
+    }
+    ASSERT_TRUE(broker_.shard(0).overloaded());
+  }
 };
 
 TEST_F(OverloadedLoopTest, PublishersWaitForTheDiskAndNobodyElse) {
   LoopClient& publisher = connect();
   LoopClient& other = connect();
-  declare(publisher, "q");
-  for (int i = 0; i < 2000; ++i) publisher.publish("q", kBody, true);
-  for (int turn = 0; turn < 20; ++turn) {
-    publisher.write();
-    step();
-  }
-  ASSERT_TRUE(broker_.shard(0).overloaded());
+  overload(publisher);
   const std::uint64_t backlog = broker_.backlog();
   std::size_t answers = other.received_count();
   for (int turn = 0; turn < 20; ++turn) {
@@ -183,19 +189,13 @@ TEST_F(OverloadedLoopTest, PublishersWaitForTheDiskAndNobodyElse) {
   SimClient& watcher = broker_.connect(0);
   EXPECT_TRUE(step_until([&] {
     publisher.write();
-    return depth(watcher, "q") == 2000;
+    return depth(watcher, "q") == kMessages;
   }));
 }
 
 TEST_F(OverloadedLoopTest, TheLastWordOfAPublisherIsHeard) {
   LoopClient& publisher = connect();
-  declare(publisher, "q");
-  for (int i = 0; i < 2000; ++i) publisher.publish("q", kBody, true);
-  for (int turn = 0; turn < 20; ++turn) {
-    publisher.write();
-    step();
-  }
-  ASSERT_TRUE(broker_.shard(0).overloaded());
+  overload(publisher);
   const std::size_t before = publisher.received_count();
   peer_.close_connections();
   step();
