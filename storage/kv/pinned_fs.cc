@@ -27,7 +27,7 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 // A manifest grows with every flush and compaction, some times a second under load; collecting
-// takes milliseconds.
+// takes a millisecond: nothing is read meanwhile but names and sizes.
 constexpr int kAttemptsMax = 500;
 
 // What may be written in place at the end of a log, and as much again.
@@ -42,6 +42,10 @@ Error os_error(std::string_view doing, const std::string& path, int error) {
   return Error{error == ENOENT ? Errc::not_found : Errc::io_error,
                fmt::format("cannot {} '{}': {}", doing, path,
                            std::error_code(error, std::generic_category()).message())};
+}
+
+Error too_fast(const std::string& directory) {
+  return Error{Errc::in_use, fmt::format("'{}' changes too fast to be looked at", directory)};
 }
 
 // Reads until `size` bytes are there or the file ends.
@@ -151,23 +155,30 @@ Result<std::shared_ptr<PinnedFs>> PinnedFs::take(const std::string& directory) {
   const std::shared_ptr<PinnedFs> out(new PinnedFs(directory));  // private constructor
   for (int left = kAttemptsMax; left > 0; --left) {
     WARREN_TRY(const Attempt done, out->attempt());
-    if (done == Attempt::taken) return out;
+    if (done == Attempt::disturbed) continue;
+    // What was named and open at a quiet moment stays as it was, but for the ends.
+    WARREN_CHECK(out->cut_manifest());
+    if (!out->newest_log_.empty()) WARREN_CHECK(out->copy_tail(out->newest_log_));
+    return out;
   }
-  return Error{Errc::in_use, fmt::format("'{}' changes too fast to be looked at", directory)};
+  return too_fast(directory);
 }
 
 Result<PinnedFs::Attempt> PinnedFs::attempt() {
   files_.clear();
+  newest_log_.clear();
   WARREN_TRY(const std::string current, read_current(directory_));
-  std::string manifest = current;
-  while (!manifest.empty() && manifest.back() == '\n') manifest.pop_back();
-  if (!manifest.starts_with("MANIFEST-")) {
+  manifest_ = current;
+  while (!manifest_.empty() && manifest_.back() == '\n') manifest_.pop_back();
+  if (!manifest_.starts_with("MANIFEST-")) {
     return Error{Errc::corruption, fmt::format("'{}/CURRENT' names no manifest", directory_)};
   }
-  if (const Status pinned = pin_manifest(manifest); !pinned.ok()) {
+  WARREN_TRY(const bool manifest_there, pin(manifest_));
+  if (!manifest_there) {
     // Replaced between the two looks, or really gone.
     WARREN_TRY(const std::string again, read_current(directory_));
-    return again == current ? Result<Attempt>(pinned.error()) : Attempt::disturbed;
+    if (again != current) return Attempt::disturbed;
+    return os_error("open", directory_ + "/" + manifest_, ENOENT);
   }
 
   std::error_code error;
@@ -181,35 +192,29 @@ Result<PinnedFs::Attempt> PinnedFs::attempt() {
   std::ranges::sort(names, [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a > b;
   });
-  bool newest_log_seen = false;
   for (const std::string& name : names) {
     if (!is_wanted(name)) continue;
     // A file that is gone meanwhile is missed only if the manifest, unchanged, names it.
     WARREN_TRY(const bool there, pin(name));
-    if (!there || !is_log(name) || newest_log_seen) continue;
-    newest_log_seen = true;
-    WARREN_TRY(const Attempt copied, copy_tail(name));
-    if (copied == Attempt::disturbed) return copied;
+    if (there && is_log(name) && newest_log_.empty()) newest_log_ = name;
   }
 
+  const Pinned& manifest = files_.at(manifest_);
   struct stat now {};
-  if (::fstat(find(manifest)->descriptor->fd, &now) != 0) {
-    return os_error("look at", manifest, errno);
-  }
+  if (::fstat(manifest.descriptor->fd, &now) != 0) return os_error("look at", manifest_, errno);
   WARREN_TRY(const std::string current_now, read_current(directory_));
   const bool quiet =
-      current_now == current && static_cast<std::uint64_t>(now.st_size) == manifest_bytes_seen_;
+      current_now == current && static_cast<std::uint64_t>(now.st_size) == manifest.bytes;
   return quiet ? Attempt::taken : Attempt::disturbed;
 }
 
-Status PinnedFs::pin_manifest(const std::string& name) {
-  WARREN_TRY(const bool there, pin(name));
-  if (!there) return os_error("open", directory_ + "/" + name, ENOENT);
-  Pinned& manifest = files_.at(name);
+// Nothing that was there when it was pinned changes: it is only added to.
+Status PinnedFs::cut_manifest() {
+  Pinned& manifest = files_.at(manifest_);
   WARREN_TRY(const std::string content, read_whole(manifest.descriptor->fd, manifest.bytes));
-  manifest_bytes_seen_ = manifest.bytes;
-  manifest.bytes = sound_manifest_bytes(content);
-  manifest_bytes_cut_ = manifest_bytes_seen_ - manifest.bytes;
+  const std::uint64_t sound = sound_manifest_bytes(content);
+  manifest_bytes_cut_ = manifest.bytes - sound;
+  manifest.bytes = sound;
   return {};
 }
 
@@ -229,26 +234,29 @@ Result<bool> PinnedFs::pin(const std::string& name) {
 }
 
 // Ends it behind the last part that is whole: what lies behind is zeros, or being written.
-Result<PinnedFs::Attempt> PinnedFs::copy_tail(const std::string& log) {
+Status PinnedFs::copy_tail(const std::string& log) {
   Pinned& pinned = files_.at(log);
   const std::uint64_t before = pinned.bytes - std::min(pinned.bytes, kTailBytesMax);
   pinned.tail_at = before / kLogBlockBytes * kLogBlockBytes;
-  std::string tail(pinned.bytes - pinned.tail_at, '\0');
-  const int fd = pinned.descriptor->fd;
-  WARREN_TRY(const std::size_t got, read_at(fd, pinned.tail_at, tail.data(), tail.size()));
-  tail.resize(got);
-  const LogScan scan = scan_log(tail);
-  if (scan.end == LogScan::End::torn) tail.resize(scan.damage_at);
-  if (scan.end == LogScan::End::corrupt) {
+  std::string last;
+  for (int left = kAttemptsMax; left > 0; --left) {
+    std::string tail(pinned.bytes - pinned.tail_at, '\0');
+    WARREN_TRY(const std::size_t got,
+               read_at(pinned.descriptor->fd, pinned.tail_at, tail.data(), tail.size()));
+    tail.resize(got);
+    const LogScan scan = scan_log(tail);
+    if (scan.end == LogScan::End::torn) tail.resize(scan.damage_at);
     // Half of what is being written, or damage: that stays as it is.
-    let_writes_end();
-    std::string again(tail.size(), '\0');
-    WARREN_TRY(const std::size_t still, read_at(fd, pinned.tail_at, again.data(), again.size()));
-    if (still != tail.size() || again != tail) return Attempt::disturbed;
+    if (scan.end == LogScan::End::corrupt && tail != last) {
+      last = std::move(tail);
+      let_writes_end();
+      continue;
+    }
+    pinned.bytes = pinned.tail_at + tail.size();
+    pinned.tail = std::make_shared<const std::string>(std::move(tail));
+    return {};
   }
-  pinned.bytes = pinned.tail_at + tail.size();
-  pinned.tail = std::make_shared<const std::string>(std::move(tail));
-  return Attempt::taken;
+  return too_fast(directory_);
 }
 
 std::uint64_t PinnedFs::wal_bytes() const {

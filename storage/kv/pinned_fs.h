@@ -7,7 +7,8 @@
 // nothing was added to the manifest while the descriptors were collected (else they are collected
 // again); and the write-ahead logs are looked at newest first, so that a log that has a successor
 // in the view is seen to its end. The newest one is overwritten in place (direct_fs.h): of its end
-// the view has a copy. What was fsynced before take() began is in the view.
+// the view has a copy, made afterwards: it may hold more than the moment's commits, none is missing
+// in between. What was fsynced before take() began is in the view.
 #pragma once
 
 #include <cstdint>
@@ -105,14 +106,15 @@ class PinnedFs final : public rocksdb::FileSystemWrapper {
 
   explicit PinnedFs(std::string directory);
   Result<Attempt> attempt();
-  Status pin_manifest(const std::string& name);
   Result<bool> pin(const std::string& name);
-  Result<Attempt> copy_tail(const std::string& log);
+  Status cut_manifest();
+  Status copy_tail(const std::string& log);
   const Pinned* find(const std::string& path) const;
 
   const std::string directory_;
   std::map<std::string, Pinned> files_;  // by name within the directory
-  std::uint64_t manifest_bytes_seen_ = 0;
+  std::string manifest_;
+  std::string newest_log_;  // empty when there is none
   std::uint64_t manifest_bytes_cut_ = 0;
 };
 
