@@ -48,6 +48,12 @@ Error too_fast(const std::string& directory) {
   return Error{Errc::in_use, fmt::format("'{}' changes too fast to be looked at", directory)};
 }
 
+Result<std::uint64_t> size_of(const FileDescriptor& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.fd, &status) != 0) return os_error("look at", path, errno);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 // Reads until `size` bytes are there or the file ends.
 Result<std::size_t> read_at(int fd, std::uint64_t offset, char* to, std::size_t size) {
   std::size_t got = 0;
@@ -158,7 +164,7 @@ Result<std::shared_ptr<PinnedFs>> PinnedFs::take(const std::string& directory) {
     if (done == Attempt::disturbed) continue;
     // What was named and open at a quiet moment stays as it was, but for the ends.
     WARREN_CHECK(out->cut_manifest());
-    if (!out->newest_log_.empty()) WARREN_CHECK(out->copy_tail(out->newest_log_));
+    WARREN_CHECK(out->end_logs());
     return out;
   }
   return too_fast(directory);
@@ -200,11 +206,9 @@ Result<PinnedFs::Attempt> PinnedFs::attempt() {
   }
 
   const Pinned& manifest = files_.at(manifest_);
-  struct stat now {};
-  if (::fstat(manifest.descriptor->fd, &now) != 0) return os_error("look at", manifest_, errno);
+  WARREN_TRY(const std::uint64_t bytes_now, size_of(*manifest.descriptor, manifest_));
   WARREN_TRY(const std::string current_now, read_current(directory_));
-  const bool quiet =
-      current_now == current && static_cast<std::uint64_t>(now.st_size) == manifest.bytes;
+  const bool quiet = current_now == current && bytes_now == manifest.bytes;
   return quiet ? Attempt::taken : Attempt::disturbed;
 }
 
@@ -218,6 +222,17 @@ Status PinnedFs::cut_manifest() {
   return {};
 }
 
+// Before a log's first byte is synced, all those before it are: they end where they do afterwards.
+Status PinnedFs::end_logs() {
+  if (newest_log_.empty()) return {};
+  WARREN_CHECK(copy_tail(newest_log_));
+  for (auto& [name, log] : files_) {
+    if (!is_log(name) || name == newest_log_) continue;
+    WARREN_TRY(log.bytes, size_of(*log.descriptor, name));
+  }
+  return {};
+}
+
 // False when it is gone: whether it was needed is for the manifest to say.
 Result<bool> PinnedFs::pin(const std::string& name) {
   const std::string path = directory_ + "/" + name;
@@ -225,11 +240,10 @@ Result<bool> PinnedFs::pin(const std::string& name) {
   if (fd < 0 && errno == ENOENT) return false;
   if (fd < 0) return os_error("open", path, errno);
   auto descriptor = std::make_shared<const FileDescriptor>(fd);
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) return os_error("look at", path, errno);
+  WARREN_TRY(const std::uint64_t bytes, size_of(*descriptor, path));
   Pinned& pinned = files_[name];
   pinned.descriptor = std::move(descriptor);
-  pinned.bytes = static_cast<std::uint64_t>(status.st_size);
+  pinned.bytes = bytes;
   return true;
 }
 

@@ -5,10 +5,10 @@
 //
 // Why the moment is consistent: tables and blob files never change once the manifest names them;
 // nothing was added to the manifest while the descriptors were collected (else they are collected
-// again); and the write-ahead logs are looked at newest first, so that a log that has a successor
-// in the view is seen to its end. The newest one is overwritten in place (direct_fs.h): of its end
-// the view has a copy, made afterwards: it may hold more than the moment's commits, none is missing
-// in between. What was fsynced before take() began is in the view.
+// again); and the write-ahead logs are opened newest first, and their ends looked at newest first,
+// so that a log that has a successor in the view is seen to its end. The newest one is overwritten
+// in place (direct_fs.h): of its end the view has a copy. What was fsynced before take() began is
+// in the view, and no commit without all those before it.
 #pragma once
 
 #include <cstdint>
@@ -108,6 +108,7 @@ class PinnedFs final : public rocksdb::FileSystemWrapper {
   Result<Attempt> attempt();
   Result<bool> pin(const std::string& name);
   Status cut_manifest();
+  Status end_logs();
   Status copy_tail(const std::string& log);
   const Pinned* find(const std::string& path) const;
 
