@@ -98,7 +98,7 @@ SECTIONS = {
     "topic": ("Topic exchange, one binding of all matches", rate_table),
     "slow-beside-fast": ("A fast consumer (5,000/s) alone, and beside others", latency_table),
     "large-messages": ("Large messages", large_table),
-    "shards": ("Shards, persistent, with confirms, 16 bytes", shard_table),
+    "shards": ("Shards; persistent with confirms, unless it says transient", shard_table),
 }
 
 
