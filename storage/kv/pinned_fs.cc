@@ -164,7 +164,7 @@ Result<std::shared_ptr<PinnedFs>> PinnedFs::take(const std::string& directory) {
     if (done == Attempt::disturbed) continue;
     // What was named and open at a quiet moment stays as it was, but for the ends.
     WARREN_CHECK(out->cut_manifest());
-    WARREN_CHECK(out->end_logs());
+    if (!out->newest_log_.empty()) WARREN_CHECK(out->copy_tail(out->newest_log_));
     return out;
   }
   return too_fast(directory);
@@ -219,17 +219,6 @@ Status PinnedFs::cut_manifest() {
   const std::uint64_t sound = sound_manifest_bytes(content);
   manifest_bytes_cut_ = manifest.bytes - sound;
   manifest.bytes = sound;
-  return {};
-}
-
-// Before a log's first byte is synced, all those before it are: they end where they do afterwards.
-Status PinnedFs::end_logs() {
-  if (newest_log_.empty()) return {};
-  WARREN_CHECK(copy_tail(newest_log_));
-  for (auto& [name, log] : files_) {
-    if (!is_log(name) || name == newest_log_) continue;
-    WARREN_TRY(log.bytes, size_of(*log.descriptor, name));
-  }
   return {};
 }
 

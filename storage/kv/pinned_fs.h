@@ -5,10 +5,11 @@
 //
 // Why the moment is consistent: tables and blob files never change once the manifest names them;
 // nothing was added to the manifest while the descriptors were collected (else they are collected
-// again); and the write-ahead logs are opened newest first, and their ends looked at newest first,
-// so that a log that has a successor in the view is seen to its end. The newest one is overwritten
-// in place (direct_fs.h): of its end the view has a copy. What was fsynced before take() began is
-// in the view, and no commit without all those before it.
+// again); and the write-ahead logs are opened newest first, so that a log that has a successor in
+// the view is seen to its end: every logged commit is synced (WriteMode), and a successor is made
+// between two commits. The newest one is overwritten in place (direct_fs.h): of its end the view
+// has a copy. What was fsynced before take() began is in the view, and no commit without all those
+// before it.
 #pragma once
 
 #include <cstdint>
@@ -108,7 +109,6 @@ class PinnedFs final : public rocksdb::FileSystemWrapper {
   Result<Attempt> attempt();
   Result<bool> pin(const std::string& name);
   Status cut_manifest();
-  Status end_logs();
   Status copy_tail(const std::string& log);
   const Pinned* find(const std::string& path) const;
 
