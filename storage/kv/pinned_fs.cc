@@ -249,11 +249,14 @@ Status PinnedFs::copy_tail(const std::string& log) {
     tail.resize(got);
     const LogScan scan = scan_log(tail);
     if (scan.end == LogScan::End::torn) tail.resize(scan.damage_at);
-    // Half of what is being written, or damage: that stays as it is.
-    if (scan.end == LogScan::End::corrupt && tail != last) {
-      last = std::move(tail);
-      let_writes_end();
-      continue;
+    // Half of what is being written, or damage: that stays as it is, and the log may go on behind.
+    if (scan.end == LogScan::End::corrupt) {
+      const std::uint64_t block_end = (scan.damage_at / kLogBlockBytes + 1) * kLogBlockBytes;
+      if (tail.compare(0, block_end, last) != 0) {
+        last = tail.substr(0, block_end);
+        let_writes_end();
+        continue;
+      }
     }
     pinned.bytes = pinned.tail_at + tail.size();
     pinned.tail = std::make_shared<const std::string>(std::move(tail));
