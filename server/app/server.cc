@@ -28,6 +28,7 @@ constexpr std::string_view kShutdownReason =
 // Rounds in which every shard drains what the others sent it. A message causes others at most this
 // deep (session -> queue -> control -> every shard -> control -> session).
 constexpr int kQuiesceRounds = 8;
+constexpr auto kQuiesceTimeout = std::chrono::seconds(5);
 
 session::SessionLimits session_limits(const config::Config& config) {
   session::SessionLimits limits;
@@ -228,13 +229,24 @@ Status Server::stop() {
     }
     const auto deadline = std::chrono::steady_clock::now() + kGoodbyeTimeout;
     for (const std::future<void>& one : gone) one.wait_until(deadline);
-    // What clients settled before they left is on its way between shards: let it arrive.
-    for (int round = 0; round < kQuiesceRounds; ++round) {
-      for (const auto& loop : loops_) loop->run_and_wait([] {});
-    }
+    bring_to_rest();
     for (const auto& loop : loops_) loop->stop();
   }
   return store_ == nullptr ? Status{} : store_->close();
+}
+
+// What clients settled before they left is on its way between shards: let it arrive. A publish of
+// several shards may wait for a commit that is being written: let it have its own (S4).
+void Server::bring_to_rest() {
+  const auto deadline = std::chrono::steady_clock::now() + kQuiesceTimeout;
+  bool at_rest = false;
+  for (int round = 0; round < kQuiesceRounds || !at_rest; ++round) {
+    if (round >= kQuiesceRounds && std::chrono::steady_clock::now() > deadline) break;
+    at_rest = true;
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      loops_[i]->run_and_wait([&] { at_rest = at_rest && shards_[i]->broker->at_rest(); });
+    }
+  }
 }
 
 }  // namespace warren::app

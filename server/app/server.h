@@ -49,6 +49,7 @@ class Server {
   void load();
   void bootstrap(std::vector<storage::Definition>& definitions);
   void make_shards();
+  void bring_to_rest();
 
   const config::Config config_;
   SystemClock clock_;

@@ -160,6 +160,8 @@ class BrokerShard final : public storage::StoreListener, private QueueHost, priv
   // Returns when to come again at the latest.
   Instant run_turn(Instant now);
   bool has_work() const;
+  // No publish of several shards is on its way to one commit (S4).
+  bool at_rest() const { return barrier_.is_idle(); }
   // Messages for other shards that the next turn hands over.
   bool has_output() const;
 

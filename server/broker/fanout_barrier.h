@@ -46,6 +46,8 @@ class FanoutBarrier {
   // Another shard waits for this one's marker.
   bool is_awaited() const { return ended_count_ > 0 && !ended_[self_]; }
   bool complete() const { return ended_count_ == shard_count_; }
+  // Nothing waits for the end of the epoch.
+  bool is_idle() const { return !wanted_ && ended_count_ == 0; }
 
   // REQUIRES: complete(). The next epoch begins with what was put aside, in order per sender.
   std::vector<std::deque<ShardMessage>> begin_next() {

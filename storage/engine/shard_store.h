@@ -36,6 +36,7 @@ class ShardStoreImpl final : public ShardStore,
   void join_fanout(std::uint64_t fanout, unsigned shard_count) override;
   BodyId share(const Block& block) override;
   void hold(bool held) override { held_ = held; }
+  bool held() const { return held_; }
   bool hand_over_under_way() const override { return in_flight_ > 0; }
   Instant end_turn(Instant now) override;
   std::uint64_t uncommitted_bytes() const override { return gathering_.uncommitted_bytes; }

@@ -117,8 +117,13 @@ void StoreImpl::on_failure(std::function<void(const Error&)> handler) {
 Status StoreImpl::close() {
   WARREN_ASSERT(!closed_);
   closed_ = true;
-  for (const auto& shard : shards_) committer_->submit(shard->final_hand_over());
-  const bool complete = committer_->drain();
+  bool complete = true;
+  for (const auto& shard : shards_) {
+    // S4: what a held shard gathered has parts of publishes whose others may never have arrived.
+    complete = complete && !shard->held();
+    if (!shard->held()) committer_->submit(shard->final_hand_over());
+  }
+  complete = committer_->drain() && complete;
   if (committer_->failed()) {
     stop();
     return Error{Errc::io_error, "the store had failed before it was closed"};

@@ -75,7 +75,8 @@ class ShardStore {
   // A name for a block that several logs will append as durable, on any shards, in one commit
   // (join_fanout): given to each append, the block is stored once. None when it is too small.
   virtual BodyId share(const Block& block) = 0;
-  // While held nothing is handed over, whoever waits, but for what join_fanout() asks for.
+  // While held nothing is handed over, whoever waits, but for what join_fanout() asks for. What is
+  // held when the store is closed is lost, as in a crash (S4).
   virtual void hold(bool held) = 0;
   // A commit of this shard is being written.
   virtual bool hand_over_under_way() const = 0;

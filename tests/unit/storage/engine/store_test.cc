@@ -441,5 +441,23 @@ TEST(Store, FanoutWaitsForAllItsParts) {
   EXPECT_THAT(d.listener(1).committed, ElementsAre(8));
 }
 
+// S4: the store is closed when one shard has joined and the other one has not yet.
+TEST(Store, WhatIsHeldAtTheEndIsNotCommittedWithoutItsOtherParts) {
+  StoreOptions options;
+  options.shard_count = 2;
+  StoreDriver d(options);
+  QueueLog& a = new_log(d, 0);
+  QueueLog& b = new_log(d, 1);
+  a.append(1, block_of("f"), Durability::durable, &kToken7);
+  d.shard(0).join_fanout(99, 2);
+  d.end_turns();
+  b.append(1, block_of("f"), Durability::durable, &kToken8);
+  d.shard(1).hold(true);
+  d.end_turns();
+  d.restart();
+  EXPECT_FALSE(d.store->recovery_report().clean_stop);
+  EXPECT_EQ(d.disk->key_count(Family::queue_log), 0u);
+}
+
 }  // namespace
 }  // namespace warren::storage
